@@ -71,14 +71,14 @@ def start(args):
         sys.exit(f"embedded_clickhouse: the engine does not start on {path}: {e}")
     server = Server(engine, listener, dict(args.user or [("default", "")]))
     server.start()
-    version = ".".join(map(str, engine.version))
-    print(f"embedded ClickHouse ready on {args.host}:{listener.getsockname()[1]}, engine {version}, path {path}",
-          flush=True)
+    version, port = ".".join(map(str, engine.version)), listener.getsockname()[1]
+    print(f"embedded ClickHouse ready on {args.host}:{port}, engine {version}, path {path}", flush=True)
     return server
 
 
 def main():
     args = arguments()
+    os.environ["TZ"] = "UTC"  # a DateTime without a zone means the same on every machine
     # Blocked before the engine starts its threads, so that only sigwait() below takes them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     server = start(args)

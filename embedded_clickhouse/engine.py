@@ -1,6 +1,8 @@
 """The chDB engine: one per process, and a session for each client."""
 import contextlib
+import itertools
 import json
+import tempfile
 import threading
 
 from chdb.session import Session as ChdbSession
@@ -17,10 +19,15 @@ PROCESSES = "system.client_processes"
 LOGS = {"engine_query_log": "query_log"}
 
 
+def structure(columns):
+    return ", ".join(f"{quote_name(name)} {kind}" for name, kind in columns)
+
+
 class Engine:
     """The engine on a data directory; `config_file` must be given, or chDB looks for one by itself."""
 
     def __init__(self, path, config_file):
+        self.path = path
         self._url = f"{path}?config-file={config_file}"
         with engine_errors():
             self._admin = self.open()
@@ -122,16 +129,12 @@ class Session:
             before = self._engine.defaults(self._chdb, settings)
         created = []
         try:
-            for block in tables:
-                name = quote_name(block.table)
-                if name not in created:
-                    columns = ", ".join(f"{quote_name(column)} {kind}" for column, kind in block.columns)
-                    self.run(f"CREATE TEMPORARY TABLE {name} ({columns})")
-                    created.append(name)
-                if block.rows:
-                    with self.inserter(f"{OWN}INSERT INTO {name}") as inserter:
-                        inserter.append(block.native)
-                        inserter.finish()
+            for (table, columns), blocks in itertools.groupby(tables, lambda b: (b.table, b.columns)):
+                name = quote_name(table)
+                self.run(f"CREATE TEMPORARY TABLE {name} ({structure(columns)})")
+                created.append(name)
+                with self.client_rows(columns, blocks) as source:
+                    self.run(f"INSERT INTO {name} SELECT * FROM {source}")
             self._set(query.id, settings)
             yield
         finally:
@@ -185,11 +188,17 @@ class Session:
         return [(name, found[name][1]) for name in names]
 
     @contextlib.contextmanager
-    def inserter(self, head):
-        """chDB's streaming insert of FORMAT Native; what is not finished is cancelled."""
-        with engine_errors():
-            with self._chdb.send_insert(head, "Native") as inserter:
-                yield inserter
+    def client_rows(self, columns, blocks):
+        """A table function that reads the blocks.
+
+        They go through a file without a name, which not even a kill -9 leaves behind: chDB's own
+        streaming insert reports success also where the engine has refused the rows.
+        """
+        with tempfile.TemporaryFile(dir=self._engine.path) as file:
+            for block in blocks:
+                file.write(block.native if block.rows else b"")
+            file.flush()
+            yield f"file('/dev/fd/{file.fileno()}', Native, {quote(structure(columns))})"
 
     def answer(self, sql, masked):
         """(blocks, chDB's result with its counters) for every part of the answer."""
@@ -224,4 +233,4 @@ class Session:
         status = "waiting" if mode.upper() == "ASYNC" else "finished"
         rows = ", ".join("(" + ", ".join(map(quote, (status, *row))) + ")" for row in found)
         names = "kill_status String, query_id String, user String, query String"
-        return f"SELECT * FROM values({quote(names)}, {rows})" if rows else f"SELECT * FROM null({quote(names)})"
+        return f"SELECT * FROM values({quote(names)}, {rows})" if rows else f"SELECT * FROM null('{names}')"

@@ -48,7 +48,7 @@ class Block(NamedTuple):
     A block without columns marks the end.
     """
     table: str
-    columns: list
+    columns: tuple
     rows: int
     native: bytes
 
@@ -108,7 +108,7 @@ def read_native(reader):
     for _ in range(count):
         columns.append((read_binary_str(reader), read_binary_str(reader)))
         skip_values(reader, columns[-1][1], rows)
-    return columns, rows
+    return tuple(columns), rows
 
 
 def split_native(data):

@@ -73,11 +73,19 @@ class Connection:
                 self._channel.send_exception(e)
 
     def _execute(self, sql):
+        """Runs one statement, sends its blocks and returns what send_end() takes."""
         sql, masked = statements.prepare(sql, PROCESSES)
         if insert := statements.client_insert(sql, masked):
-            return self._insert(*insert)
+            head, table, names = insert
+            columns = self._session.insert_columns(table, names)
+            self._channel.send_block(header(columns))
+            with self._session.client_rows(columns, self._channel.read_blocks()) as source:
+                return self._answer(f"{head} SELECT * FROM {source}", masked)
         if kill := statements.kill_query(sql, masked):
             sql = masked = self._session.kill(*kill)
+        return self._answer(sql, masked)
+
+    def _answer(self, sql, masked):
         columns = self._session.describe(sql) if statements.SELECT.match(masked) else None
         rows = blocks = size = 0
         totals = [0] * 5
@@ -91,31 +99,14 @@ class Connection:
                     self._channel.send_block(with_zones(native, columns))
                     blocks, size = blocks + 1, size + len(native)
                 rows += result.rows_read()
-                read = result.storage_rows_read()
-                counters = (read, result.storage_bytes_read(), read, result.rows_written(), result.bytes_written())
-                totals = [a + b for a, b in zip(totals, counters, strict=True)]
+                part = (result.storage_rows_read(), result.storage_bytes_read(), result.storage_rows_read(),
+                        result.rows_written(), result.bytes_written())
+                totals = [a + b for a, b in zip(totals, part, strict=True)]
         if not blocks and (columns := columns or self._session.empty_columns(sql, masked)):
             self._channel.send_block(header(columns))
             blocks = 1
         self._channel.report_progress(*totals)
         return rows, blocks, size
-
-    def _insert(self, head, table, names):
-        columns, failure = self._session.insert_columns(table, names), None
-        with self._session.inserter(head) as inserter:
-            self._channel.send_block(header(columns))
-            for block in self._channel.read_blocks():  # to the end, whatever happens
-                try:
-                    if not failure and block.rows:
-                        inserter.append(block.native)
-                except Exception as e:
-                    failure = e
-            if failure:
-                raise failure
-            result = inserter.finish()
-        self._channel.start_progress()
-        self._channel.report_progress(0, 0, 0, result.rows_written, result.bytes_written)
-        return 0, 0, 0
 
     def stop_if_left(self, query_id):
         """Kills the running query if its client has cancelled it or has gone."""

@@ -12,7 +12,8 @@ CLIENT_INSERT = re.compile(r"(?P<head>\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?!FUNCTIO
 BARE_INSERT = re.compile(r"(?P<head>\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?P<table>[^\s(]+)"
                          r"\s*(?:\((?P<columns>[^()]*)\))?)\s*", re.I)
 INSERT_FORMAT = re.compile(r"\s*INSERT\b.*?\bFORMAT\s+\w+\s", re.I | re.S)
-KILL_QUERY = re.compile(r"\s*KILL\s+QUERY\s+WHERE\b(?P<where>.*?)\b(?P<mode>SYNC|ASYNC|TEST)?\s*", re.I | re.S)
+KILL_QUERY = re.compile(r"\s*KILL\s+QUERY\s+WHERE\b(?P<where>.*?)(?P<mode>\b(?:SYNC|ASYNC|TEST))?\s*",
+                        re.I | re.S)
 SELECT = re.compile(r"[\s(]*(SELECT|WITH|FROM)\b", re.I)
 TABULAR = re.compile(r"[\s(]*(SELECT|WITH|FROM|SHOW|EXISTS|DESC|DESCRIBE|EXPLAIN|CHECK)\b", re.I)
 SET = re.compile(r"\s*SET\b", re.I)
