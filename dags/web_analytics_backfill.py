@@ -1,0 +1,184 @@
+"""
+### Web analytics: backfill
+
+Finds the days that `web_pre_aggregated_stats` or `web_pre_aggregated_bounces` lack, decides whether filling
+them is worth it, and builds them, newest first, one mapped group of tasks per date.
+
+**Schedule:** every 6 hours (missing days only) and at 02:00 UTC (all kinds of gap; builds the newest closed day
+in any case).
+
+**How it decides:** at least 3 missing (table, partition) pairs, or a gap that has waited longer than 48 hours.
+`decide` logs the numbers and the reason, also when it skips; they are in `web_analytics_backfill_log` and on the
+asset `web_analytics_backfill_decision`.
+
+**By hand:** trigger with conf, for example `{"days_back": 14}`, `{"dry_run": true}` to see the plan and change
+nothing, `{"team_ids": [12], "min_missing_partitions": 1}`, or
+`{"date_start": "2026-01-01", "date_end": "2026-01-08", "rebuild": true}` (date_end is excluded).
+
+**If a run fails:** `summarise` names the dates that were not built; their tables did not change. Open the red
+task of such a date. Clearing it, or just the next run, builds the date; running anything twice never doubles a
+number. A message that a date is locked names the run that holds it.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import Param, dag, get_current_context, task, task_group
+from airflow.timetables.trigger import MultipleCronTriggerTimetable
+
+from web_analytics.assets import DECISION_ASSET, TABLE_ASSETS
+from web_analytics.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.pools import POOL
+from web_analytics.tables import BOUNCES, STATS
+
+LOOKBACK, BUILD = "Which days", "What is built"
+
+PARAMS = {
+    "days_back": Param(
+        None, type=["null", "integer"], minimum=1, maximum=365, section=LOOKBACK,
+        description="Complete UTC days before today; empty: WEB_ANALYTICS_BACKFILL_LOOKBACK_DAYS.",
+    ),
+    "date_start": Param(
+        None, type=["null", "string"], format="date", section=LOOKBACK,
+        description="First day of an explicit range, instead of days_back.",
+    ),
+    "date_end": Param(
+        None, type=["null", "string"], format="date", section=LOOKBACK,
+        description="The day after the last day of the explicit range.",
+    ),
+    "team_ids": Param(
+        None, type=["null", "array"], items={"type": "integer"}, section=LOOKBACK,
+        description="Only these teams; each must be enabled.",
+    ),
+    "max_partitions": Param(
+        None, type=["null", "integer"], minimum=1, maximum=100, section=BUILD,
+        description="Dates built by this run; empty: WEB_ANALYTICS_BACKFILL_MAX_PARTITIONS_PER_RUN.",
+    ),
+    "min_missing_partitions": Param(
+        None, type=["null", "integer"], minimum=1, section=BUILD,
+        description="Threshold of the rule; empty: WEB_ANALYTICS_BACKFILL_MIN_MISSING_PARTITIONS.",
+    ),
+    "kinds": Param(
+        None, type=["null", "array"], section=BUILD,
+        items={"type": "string", "enum": ["missing", "inconsistent", "stale", "orphan"]},
+        description="Kinds of gap to act on; empty: missing (at 02:00: all).",
+    ),
+    "rebuild": Param(
+        False, type="boolean", section=BUILD,
+        description="Build every date of the explicit range again, whatever its state.",
+    ),
+    "dry_run": Param(
+        False, type="boolean", section=BUILD, description="Decide and print the plan; change nothing."
+    ),
+}  # fmt: skip
+
+
+@dag(
+    dag_id="web_analytics_backfill",
+    schedule=MultipleCronTriggerTimetable("0 2 * * *", "0 */6 * * *", timezone="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    params=PARAMS,
+    tags=TAGS,
+    doc_md=__doc__,
+)
+def web_analytics_backfill():
+    @task
+    def resolve_teams():
+        from web_analytics import backfill_steps
+
+        return backfill_steps.resolve_teams()
+
+    @task
+    def detect():
+        from web_analytics import backfill_steps
+
+        return backfill_steps.detect(get_current_context().get("logical_date"))
+
+    @task.branch(outlets=[DECISION_ASSET])
+    def decide(detected):
+        from web_analytics import backfill_steps
+
+        decided = backfill_steps.decide_run(detected)
+        context = get_current_context()
+        context["outlet_events"][DECISION_ASSET].extra = decided
+        context["ti"].xcom_push("decision", decided)
+        return "plan" if decided["backfill"] else "skip_backfill"
+
+    @task
+    def skip_backfill(decided):
+        from web_analytics import backfill_steps
+
+        backfill_steps.log_skip(decided)
+
+    @task
+    def plan(detected, decided):
+        from web_analytics import backfill_steps
+
+        return backfill_steps.plan(detected, decided)
+
+    # Later steps weigh more, so that a date is finished before the next one is started.
+    mapped = {"map_index_template": "{{ partition_date }}", "weight_rule": "upstream", "pool": POOL}
+
+    @task_group
+    def build_date(partition_date, plan_id):
+        @task(**mapped)
+        def stage(partition_date, plan_id):
+            from web_analytics import backfill_steps
+
+            return backfill_steps.stage_date(partition_date, plan_id)
+
+        @task(**mapped)
+        def insert_stats(staged):
+            from web_analytics import backfill_steps
+
+            backfill_steps.insert_table(staged, STATS.name)
+
+        @task(**mapped)
+        def insert_bounces(staged):
+            from web_analytics import backfill_steps
+
+            backfill_steps.insert_table(staged, BOUNCES.name)
+
+        @task(outlets=list(TABLE_ASSETS.values()), **mapped)
+        def publish(staged):
+            from web_analytics import backfill_steps
+
+            published = backfill_steps.publish_date(staged)
+            for asset in TABLE_ASSETS.values():
+                event = get_current_context()["outlet_events"][asset]
+                event.add_partitions(published["partition_date"])
+                event.extra = published
+            return published
+
+        @task(**mapped)
+        def release(staged):
+            from web_analytics import backfill_steps
+
+            backfill_steps.release_date(staged)
+
+        staged = stage(partition_date, plan_id).as_setup()
+        inserted = [insert_stats(staged), insert_bounces(staged)]
+        published = publish(staged)
+        inserted >> published >> release(staged).as_teardown(setups=staged)
+
+    @task(trigger_rule="all_done")
+    def summarise():
+        from web_analytics import backfill_steps
+
+        decided = get_current_context()["ti"].xcom_pull(task_ids="decide", key="decision")
+        return backfill_steps.summarise(decided)
+
+    teams = resolve_teams()
+    detected = detect()
+    branch = decide(detected)
+    decision = branch["decision"]
+    skipped = skip_backfill(decision)
+    planned = plan(detected, decision)
+    built = build_date.expand_kwargs(planned)
+    teams >> detected
+    branch >> [skipped, planned]
+    [skipped, built] >> summarise()
+
+
+web_analytics_backfill()

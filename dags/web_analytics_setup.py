@@ -1,0 +1,61 @@
+"""
+### Web analytics: setup
+
+Creates, in the database of the ClickHouse connection, everything this package needs: the two target tables,
+the registry of teams and its dictionary, ledger, log and plans, and the view `web_analytics_source_events` on
+your events; and in Airflow the pool `web_analytics_backfill`.
+
+**When to run it:** once after installing, after every upgrade, and after the `events` table got new
+materialized columns. Running it again changes nothing else.
+
+**If it fails:** `create_source_view` names the column that your source lacks (docs/sources.md); an error with
+code 60 says that the `events` table is not in the connection's database; 497 that the connection's user lacks
+a right; 516 that its password is wrong.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import dag, task
+
+from web_analytics.defaults import DEFAULT_ARGS, TAGS
+
+
+@dag(
+    dag_id="web_analytics_setup",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    tags=TAGS,
+    doc_md=__doc__,
+)
+def web_analytics_setup():
+    @task
+    def create_tables():
+        from web_analytics import setup_steps
+
+        setup_steps.create_tables()
+
+    @task
+    def create_teams_dictionary():
+        from web_analytics import setup_steps
+
+        return setup_steps.create_teams_dictionary()
+
+    @task
+    def create_source_view():
+        from web_analytics import setup_steps
+
+        setup_steps.create_source_view()
+
+    @task
+    def create_pool():
+        from web_analytics import setup_steps
+
+        setup_steps.create_pool()
+
+    create_tables() >> [create_teams_dictionary(), create_source_view()]
+    create_pool()
+
+
+web_analytics_setup()

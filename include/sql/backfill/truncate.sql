@@ -1,0 +1,3 @@
+-- Empties a per-run table, so that a repeated step starts from nothing.
+-- Parameters: none.
+TRUNCATE TABLE {{ table }} SYNC

@@ -1,0 +1,29 @@
+{#
+  Expressions that more than one statement needs, so that they exist once.
+
+  dimensions        the columns, beside host and device_type, that both tables group by
+  common_columns    everything both tables group by, in the order of their sorting key
+  bucket(minutes)   the bucket of an event: a function of one row alone (docs/semantics.md)
+  in_days()         the filter for the buckets of [date_start, date_end): on the plain timestamp too, so that
+                    only the two days are read that a bucket's events can lie in
+#}
+{% set dimensions = [
+    "entry_pathname", "end_pathname", "browser", "os", "viewport_width", "viewport_height", "referring_domain",
+    "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
+    "country_code", "city_name", "region_code", "region_name",
+    "has_gclid", "has_gad_source_paid_search", "has_fbclid",
+] %}
+{% set common_columns = ["period_bucket", "team_id", "host", "device_type"] + dimensions %}
+{% set pageview_events = "('$pageview', '$screen')" %}
+{% set activity_events = "('$pageview', '$screen', '$autocapture')" %}
+{% macro bucket(minutes) -%}
+if(timestamp >= session_started_at AND timestamp < session_started_at + INTERVAL 24 HOUR,
+   toStartOfInterval(session_started_at, INTERVAL {{ minutes }} MINUTE),
+   toStartOfInterval(timestamp, INTERVAL {{ minutes }} MINUTE))
+{%- endmacro %}
+{% macro in_days() -%}
+timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
+    AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC') + INTERVAL 1 DAY
+    AND period_bucket >= toDateTime(%(date_start)s, 'UTC')
+    AND period_bucket < toDateTime(%(date_end)s, 'UTC')
+{%- endmacro %}

@@ -1,0 +1,21 @@
+-- Creates the ledger: for each (partition, team, table) the build that its rows come from. The newest
+-- built_at holds. row_count 0 records that a build found nothing to store.
+-- Parameters: none.
+CREATE TABLE IF NOT EXISTS web_analytics_backfill_ledger
+(
+    table_name LowCardinality(String),
+    partition_date Date,
+    team_id UInt64,
+    build String COMMENT 'token of the lock under which it was built; equal in both tables',
+    newest_ingested_at DateTime64(6, 'UTC') COMMENT 'newest ingestion time of the source before it was read',
+    pageviews UInt64,
+    sessions UInt64,
+    row_count UInt64,
+    built_at DateTime64(6, 'UTC'),
+    dag_id LowCardinality(String),
+    run_id String,
+    query_id String
+)
+ENGINE = ReplacingMergeTree(built_at)
+PARTITION BY toYYYYMM(partition_date)
+ORDER BY (partition_date, team_id, table_name)

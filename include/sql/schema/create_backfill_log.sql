@@ -1,0 +1,27 @@
+-- Creates the append-only history of decisions, attempts, validations and cleanups.
+-- Parameters: none.
+CREATE TABLE IF NOT EXISTS web_analytics_backfill_log
+(
+    logged_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'),
+    kind LowCardinality(String) COMMENT 'decision, attempt, validation or cleanup',
+    dag_id LowCardinality(String),
+    run_id String,
+    task_id LowCardinality(String),
+    map_index Int32,
+    try_number UInt16,
+    partition_date Nullable(Date),
+    table_name LowCardinality(String),
+    status LowCardinality(String) COMMENT 'decisions: backfill or skip; all others: succeeded or failed',
+    reason String,
+    error_code Int32,
+    seconds Float64,
+    rows_read UInt64,
+    bytes_read UInt64,
+    peak_memory_bytes Nullable(UInt64) COMMENT 'NULL where the server keeps no query_log',
+    team_count UInt64,
+    query_id String,
+    details String COMMENT 'JSON: the numbers behind a decision, what an attempt built'
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(logged_at)
+ORDER BY (kind, logged_at)

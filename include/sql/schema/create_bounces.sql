@@ -1,0 +1,21 @@
+-- Creates the target web_pre_aggregated_bounces: one row per bucket, team and the session dimensions.
+-- Parameters: none.
+{% import "macros.sql" as macros %}
+CREATE TABLE IF NOT EXISTS {{ table }}
+(
+    period_bucket DateTime('UTC'),
+    team_id UInt64,
+    host String,
+    device_type String,
+{% include "schema/dimension_columns.sql" %}
+    persons_uniq_state AggregateFunction(uniq, UUID),
+    sessions_uniq_state AggregateFunction(uniq, String),
+    pageviews_count_state AggregateFunction(sum, UInt64),
+    bounces_count_state AggregateFunction(sum, UInt64),
+    total_session_duration_state AggregateFunction(sum, Int64),
+    total_session_count_state AggregateFunction(sum, UInt64)
+)
+ENGINE = AggregatingMergeTree
+PARTITION BY toYYYYMMDD(period_bucket)
+ORDER BY (team_id, period_bucket, host, device_type, {{ macros.dimensions | join(", ") }})
+COMMENT 'Written only by the web_analytics DAGs: any other write makes its sums wrong.'

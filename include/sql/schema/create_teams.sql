@@ -1,0 +1,14 @@
+-- Creates the registry of teams: the newest version of a team's row holds. Written by the API, read by the
+-- strategy teams_table and by the dictionary web_pre_aggregated_teams_dict.
+-- Parameters: none.
+CREATE TABLE IF NOT EXISTS web_pre_aggregated_teams
+(
+    team_id UInt64,
+    enabled Bool DEFAULT true,
+    timezone String DEFAULT 'UTC',
+    backfill_days UInt8 DEFAULT 7,
+    enabled_by String DEFAULT '',
+    version DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY team_id

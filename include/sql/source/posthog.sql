@@ -1,0 +1,49 @@
+-- Defines web_analytics_source_events, the only thing the pipeline reads events from, on PostHog's events.
+-- Another source is another file here that gives the same columns (docs/sources.md).
+-- Parameters: none. materialized_columns: the mat_ columns that this installation's events table has.
+-- Columns: team_id, uuid, event, timestamp, ingested_at, session_id ('' where it is not a valid one),
+--   session_started_at (1970 where the session is not valid), distinct_id, person_id and the dimensions.
+-- timestamp and team_id stay plain columns, so that filters on them reach the primary key of events.
+{% macro property(name) -%}
+{% set column = "mat_" ~ name %}
+{% if column in materialized_columns -%}
+if(ifNull(`{{ column }}`, '') = 'null', '', ifNull(`{{ column }}`, ''))
+{%- else -%}
+JSONExtractString(properties, '{{ name }}')
+{%- endif %}
+{%- endmacro %}
+CREATE OR REPLACE VIEW web_analytics_source_events AS
+WITH
+    toUUIDOrZero(`$session_id`) AS session_uuid,
+    bitAnd(bitShiftRight(toUInt128(session_uuid), 76), 15) = 7 AS session_is_valid
+SELECT
+    team_id,
+    uuid,
+    event,
+    timestamp,
+    coalesce(inserted_at, toDateTime64(_timestamp, 6, 'UTC')) AS ingested_at,
+    if(session_is_valid, `$session_id`, '') AS session_id,
+    UUIDv7ToDateTime(session_uuid, 'UTC') AS session_started_at,
+    distinct_id,
+    person_id,
+    {{ property("$host") }} AS host,
+    {{ property("$device_type") }} AS device_type,
+    if({{ property("$pathname") }} != '', {{ property("$pathname") }}, path({{ property("$current_url") }})) AS pathname,
+    {{ property("$browser") }} AS browser,
+    {{ property("$os") }} AS os,
+    toInt64OrZero({{ property("$viewport_width") }}) AS viewport_width,
+    toInt64OrZero({{ property("$viewport_height") }}) AS viewport_height,
+    {{ property("$referring_domain") }} AS referring_domain,
+    {{ property("utm_source") }} AS utm_source,
+    {{ property("utm_medium") }} AS utm_medium,
+    {{ property("utm_campaign") }} AS utm_campaign,
+    {{ property("utm_term") }} AS utm_term,
+    {{ property("utm_content") }} AS utm_content,
+    {{ property("$geoip_country_code") }} AS country_code,
+    {{ property("$geoip_city_name") }} AS city_name,
+    {{ property("$geoip_subdivision_1_code") }} AS region_code,
+    {{ property("$geoip_subdivision_1_name") }} AS region_name,
+    {{ property("gclid") }} != '' AS has_gclid,
+    {{ property("gad_source") }} = '1' AS has_gad_source_paid_search,
+    {{ property("fbclid") }} != '' AS has_fbclid
+FROM events

@@ -1,0 +1,17 @@
+"""The assets that the DAGs update, with their metadata."""
+
+from __future__ import annotations
+
+from airflow.sdk import Asset
+
+from web_analytics.tables import TABLES
+
+TABLE_ASSETS = {
+    table.name: Asset(name=table.name, uri=f"clickhouse://web_analytics/{table.name}", group="web_analytics")
+    for table in TABLES
+}
+DECISION_ASSET = Asset(
+    name="web_analytics_backfill_decision",
+    uri="clickhouse://web_analytics/web_analytics_backfill_log",
+    group="web_analytics",
+)

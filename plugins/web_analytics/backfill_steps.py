@@ -1,0 +1,235 @@
+"""The steps of ``web_analytics_backfill``, one function per task. The DAG file wires them."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import UTC, date, datetime
+from typing import Any
+
+from web_analytics import build, detection, history
+from web_analytics.decision import GapCount, decide
+from web_analytics.partitions import DateRange
+from web_analytics.runtime import current_conf, current_task, is_last_try, label_map_index, open_clickhouse
+from web_analytics.settings import BackfillConf, Settings
+from web_analytics.tables import table_by_name
+from web_analytics.teams import select_teams
+
+log = logging.getLogger(__name__)
+
+PUBLISH_TASK_ID = "build_date.publish"
+
+
+class BackfillIncomplete(RuntimeError):
+    """At least one planned date was not published."""
+
+
+def _settings_and_conf() -> tuple[Settings, BackfillConf]:
+    settings = Settings.load()
+    return settings, BackfillConf.parse(current_conf(), settings)
+
+
+def resolve_teams() -> dict[str, Any]:
+    """Checks settings and conf, then counts the teams that each selection strategy gives."""
+    settings, conf = _settings_and_conf()
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        selection = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
+    for strategy, teams in selection.per_strategy.items():
+        log.info("Team selection: %s gave %d teams.", strategy, teams)
+    log.info("%d teams are looked at.", len(selection))
+    return {"teams": len(selection), "per_strategy": selection.per_strategy}
+
+
+def detect(logical_date: datetime | None) -> dict[str, Any]:
+    """Finds the gaps of the run's range and stores them as its plan; a dry run stores nothing.
+
+    :returns: dates and counts only: ``plan_id`` (None in a dry run), the range, the number of teams and one
+        row per (partition, table, state).
+    """
+    settings, conf = _settings_and_conf()
+    now = datetime.now(UTC)
+    scope = detection.scope_of(conf, settings, now, logical_date)
+    plan_id = None if conf.dry_run else uuid.uuid4().hex
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
+        if not scope.partitions or not teams:
+            gaps = []
+        elif plan_id is None:
+            gaps = detection.count_gaps(clickhouse, settings, scope, teams)
+        else:
+            gaps = detection.store_plan(clickhouse, settings, scope, teams, plan_id)
+    log.info(
+        "Looked at %d teams on %d dates from %s up to, not including, %s for %s.",
+        len(teams),
+        len(scope.partitions),
+        scope.partitions.start,
+        scope.partitions.end,
+        ", ".join(scope.states),
+    )
+    return {
+        "plan_id": plan_id,
+        "detected_at": now.isoformat(),
+        "date_start": scope.partitions.start.isoformat(),
+        "date_end": scope.partitions.end.isoformat(),
+        "states": list(scope.states),
+        "nightly": scope.nightly,
+        "teams": len(teams),
+        "gaps": [
+            {
+                "partition_date": gap.partition_date.isoformat(),
+                "table_name": gap.table_name,
+                "state": gap.state,
+                "teams": gap.teams,
+                "source_pageviews": gap.source_pageviews,
+            }
+            for gap in gaps
+        ],
+    }
+
+
+def decide_run(detected: dict[str, Any]) -> dict[str, Any]:
+    """Applies the rule, logs the decision and writes it to the history.
+
+    :returns: the decision with the numbers behind it.
+    """
+    settings, conf = _settings_and_conf()
+    gaps = [GapCount.from_row(row) for row in detected["gaps"]]
+    now = datetime.fromisoformat(detected["detected_at"])
+    decision = decide(gaps, detection.rule_of(conf, settings, _scope(detected), now), now)
+    decided = {
+        **decision.to_json(),
+        "dry_run": conf.dry_run,
+        "plan_id": detected["plan_id"],
+        "date_start": detected["date_start"],
+        "date_end": detected["date_end"],
+        "teams": detected["teams"],
+        "missing_by_table": _missing_by_table(gaps),
+        "min_missing_partitions": conf.min_missing_partitions,
+    }
+    log.info(
+        "Decision: %s. %s. Dates: %s.",
+        "backfill" if decision.backfill else "skip",
+        decision.reason,
+        ", ".join(decided["dates"]) or "none",
+    )
+    if not conf.dry_run:
+        task = current_task()
+        with open_clickhouse(settings, task) as clickhouse:
+            history.append(
+                clickhouse,
+                task,
+                kind="decision",
+                status="backfill" if decision.backfill else "skip",
+                reason=decision.reason,
+                team_count=detected["teams"],
+                details=decided,
+            )
+    return decided
+
+
+def plan(detected: dict[str, Any], decided: dict[str, Any]) -> list[dict[str, str]]:
+    """The arguments of each date's task group, newest first; none for a dry run, which prints its plan."""
+    settings, conf = _settings_and_conf()
+    if not decided["dry_run"]:
+        log.info("Building %d dates, newest first: %s.", len(decided["dates"]), ", ".join(decided["dates"]))
+        return [{"partition_date": day, "plan_id": decided["plan_id"]} for day in decided["dates"]]
+    days = [date.fromisoformat(day) for day in decided["dates"]]
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
+        estimates = {day: detection.estimate_source_read(clickhouse, day, teams) for day in days}
+    gaps = [GapCount.from_row(row) for row in detected["gaps"]]
+    log.info("Dry run, nothing is built. The plan:\n%s", detection.describe_plan(days, gaps, estimates))
+    return []
+
+
+def log_skip(decided: dict[str, Any]) -> None:
+    """Says in a task of its own, visible in the grid, why nothing is built."""
+    log.info("Nothing is built: %s.", decided["reason"])
+
+
+def stage_date(partition_date: str, plan_id: str) -> dict[str, str]:
+    """Locks the date and stages the sessions of its planned teams that are still selected."""
+    label_map_index(partition_date)
+    settings, task = Settings.load(), current_task()
+    day = date.fromisoformat(partition_date)
+    with open_clickhouse(settings, task) as clickhouse:
+        selected = select_teams(clickhouse, settings).team_ids
+        team_ids = selected.intersection(detection.planned_teams(clickhouse, plan_id, day))
+        try:
+            return build.stage(clickhouse, settings, task, day, team_ids).to_xcom()
+        except Exception:
+            # Airflow does not run the teardown of a setup that failed.
+            if is_last_try():
+                build.release_if_owned(clickhouse, task, day)
+            raise
+
+
+def insert_table(staged: dict[str, str], table_name: str) -> None:
+    """Aggregates the staged sessions for one table."""
+    label_map_index(staged["partition_date"])
+    settings, task = Settings.load(), current_task()
+    with open_clickhouse(settings, task) as clickhouse:
+        build.insert(clickhouse, task, build.Build.from_xcom(staged), table_by_name(table_name))
+
+
+def publish_date(staged: dict[str, str]) -> dict[str, Any]:
+    """Verifies, publishes and records the date.
+
+    :returns: the date with the numbers of sessions, pageviews and teams published.
+    """
+    label_map_index(staged["partition_date"])
+    settings, task = Settings.load(), current_task()
+    with open_clickhouse(settings, task) as clickhouse:
+        published = build.publish(clickhouse, settings, task, build.Build.from_xcom(staged))
+    log.info("%s is published: %s.", staged["partition_date"], published)
+    return {"partition_date": staged["partition_date"], **published}
+
+
+def release_date(staged: dict[str, str]) -> None:
+    """Drops the date's per-run tables and its lock."""
+    label_map_index(staged["partition_date"])
+    settings, task = Settings.load(), current_task()
+    with open_clickhouse(settings, task) as clickhouse:
+        build.release(clickhouse, build.Build.from_xcom(staged))
+
+
+def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
+    """Compares what was published with what was decided.
+
+    :raises BackfillIncomplete: a decided date is missing from the history of this run.
+    """
+    if decided is None:
+        raise BackfillIncomplete("No decision was made; see the failed task before this one.")
+    if decided["dry_run"] or not decided["backfill"]:
+        log.info("Nothing was to be built: %s.", decided["reason"])
+        return {"published": [], "failed": []}
+    settings, task = Settings.load(), current_task()
+    with open_clickhouse(settings, task) as clickhouse:
+        rows = clickhouse.query(
+            "report/list_published_dates",
+            {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": PUBLISH_TASK_ID},
+        )
+    published = {row["partition_date"].isoformat() for row in rows}
+    failed = [day for day in decided["dates"] if day not in published]
+    log.info("Published: %s.", ", ".join(sorted(published, reverse=True)) or "nothing")
+    if failed:
+        raise BackfillIncomplete(
+            f"{len(failed)} of {len(decided['dates'])} dates were not built: {', '.join(failed)}. "
+            "Their tables did not change; the failed tasks of these dates say why."
+        )
+    return {"published": sorted(published, reverse=True), "failed": failed}
+
+
+def _scope(detected: dict[str, Any]) -> detection.DetectionScope:
+    partitions = DateRange(
+        date.fromisoformat(detected["date_start"]), date.fromisoformat(detected["date_end"])
+    )
+    return detection.DetectionScope(partitions, tuple(detected["states"]), detected["nightly"])
+
+
+def _missing_by_table(gaps: list[GapCount]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for gap in gaps:
+        if gap.state == "missing":
+            counts[gap.table_name] = counts.get(gap.table_name, 0) + 1
+    return counts

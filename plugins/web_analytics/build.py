@@ -1,0 +1,327 @@
+"""Builds one date exactly once: lock, stage, insert, verify, publish, record, release (docs/semantics.md).
+
+Each function is one step of a mapped task group and may be repeated at any time: it starts from what its
+predecessor left and ends with the same rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from web_analytics import locks
+from web_analytics.clickhouse import ClickHouse, external_table
+from web_analytics.history import TaskIdentity, attempt
+from web_analytics.locks import Lock, Owner
+from web_analytics.partitions import ONE_DAY, partition_id
+from web_analytics.settings import Settings
+from web_analytics.tables import BOUNCES, STATS, TABLES, PreAggregatedTable
+
+log = logging.getLogger(__name__)
+
+
+class VerificationFailed(RuntimeError):
+    """What was built is not what the source holds; nothing was published."""
+
+    code = "verification_failed"
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build of one date, identified by the token of its lock."""
+
+    lock: Lock
+
+    @property
+    def partition_date(self) -> date:
+        return self.lock.partition_date
+
+    @property
+    def token(self) -> str:
+        return self.lock.token
+
+    @property
+    def prefix(self) -> str:
+        """Beginning of the names of all tables that belong to this build."""
+        return f"web_analytics_build_{partition_id(self.partition_date)}_{self.token}_"
+
+    @property
+    def build_teams(self) -> str:
+        return f"{self.prefix}teams"
+
+    @property
+    def superseded_events(self) -> str:
+        return f"{self.prefix}superseded_events"
+
+    @property
+    def sessions(self) -> str:
+        return f"{self.prefix}sessions"
+
+    def fresh(self, table: PreAggregatedTable) -> str:
+        return f"{self.prefix}fresh_{table.short_name}"
+
+    def clone(self, table: PreAggregatedTable) -> str:
+        return f"{self.prefix}clone_{table.short_name}"
+
+    @property
+    def day(self) -> dict[str, Any]:
+        """The parameters of every statement that reads this day."""
+        return {"date_start": self.partition_date, "date_end": self.partition_date + ONE_DAY}
+
+    def to_xcom(self) -> dict[str, str]:
+        return {
+            "partition_date": self.partition_date.isoformat(),
+            "token": self.token,
+            **asdict(self.lock.owner),
+        }
+
+    @classmethod
+    def from_xcom(cls, value: dict[str, str]) -> Build:
+        owner = Owner(value["dag_id"], value["run_id"])
+        return cls(Lock(date.fromisoformat(value["partition_date"]), owner, value["token"]))
+
+
+def stage(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    task: TaskIdentity,
+    partition_date: date,
+    team_ids: Iterable[int],
+) -> Build:
+    """Takes the lock of the date and fills its session staging table; the only step that creates tables.
+
+    :param team_ids: the teams to build; their rows of this date are replaced, all others' are kept.
+    :raises LockHeld: another run is building this date.
+    """
+    lock = locks.acquire(clickhouse, partition_date, Owner(task.dag_id, task.run_id))
+    build = Build(lock)
+    with attempt(clickhouse, task, partition_date) as made:
+        _drop_tables(clickhouse, build)
+        _create_tables(clickhouse, build)
+        planned = external_table("planned_teams", "team_id", "Int64", sorted(set(team_ids)))
+        clickhouse.run(
+            "backfill/fill_build_teams",
+            build.day,
+            {"build_teams": build.build_teams, "bucket_minutes": settings.bucket_minutes},
+            external_tables=[planned],
+            heavy=True,
+        )
+        _fill_sessions(clickhouse, settings, build)
+        made.details = _summary(clickhouse, build)
+        made.team_count = len(planned["data"])
+    return build
+
+
+def insert(clickhouse: ClickHouse, task: TaskIdentity, build: Build, table: PreAggregatedTable) -> None:
+    """Aggregates the staged sessions into a fresh table with the target's definition."""
+    locks.renew(clickhouse, build.lock)
+    with attempt(clickhouse, task, build.partition_date, table.name):
+        _fill_fresh(clickhouse, build, table)
+
+
+def publish(clickhouse: ClickHouse, settings: Settings, task: TaskIdentity, build: Build) -> dict[str, Any]:
+    """Verifies the fresh rows, replaces the date in both tables and records it.
+
+    :returns: what was published: sessions, pageviews and teams.
+    :raises VerificationFailed: the fresh rows differ from the stage, or the stage from the source although it
+        was filled anew; nothing was published.
+    """
+    locks.renew(clickhouse, build.lock)
+    with attempt(clickhouse, task, build.partition_date) as made:
+        _verify(clickhouse, settings, build)
+        for table in TABLES:
+            _assemble_clone(clickhouse, build, table)
+        # The ledger changes for one table before and for the other after the day is replaced: wherever this
+        # is broken off, the two entries name different builds and the detector sees an inconsistent day.
+        *first_tables, last_table = TABLES
+        for table in first_tables:
+            _record(clickhouse, task, build, table)
+        locks.renew(clickhouse, build.lock)
+        for table in TABLES:
+            _replace_partition(clickhouse, build, table)
+        _record(clickhouse, task, build, last_table)
+        made.details = _summary(clickhouse, build)
+        made.team_count = made.details["teams"]
+    return made.details
+
+
+def release(clickhouse: ClickHouse, build: Build) -> None:
+    """Drops the tables and the lock of a build; harmless when repeated and after the lock was lost."""
+    _drop_tables(clickhouse, build)
+    locks.release(clickhouse, build.lock)
+
+
+def release_if_owned(clickhouse: ClickHouse, task: TaskIdentity, partition_date: date) -> None:
+    """Releases whatever this run holds of a date, for a stage that failed for good."""
+    held = locks.find(clickhouse, partition_date)
+    if held is not None and held[0].owner == Owner(task.dag_id, task.run_id):
+        release(clickhouse, Build(held[0]))
+
+
+def build_partition(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    partition_date: date,
+    team_ids: Iterable[int],
+    run_id: str = "local",
+) -> dict[str, Any]:
+    """All steps of one date one after the other, for use outside a DAG."""
+    task = TaskIdentity(run_id=run_id)
+    build = stage(clickhouse, settings, task, partition_date, team_ids)
+    try:
+        for table in TABLES:
+            insert(clickhouse, task, build, table)
+        return publish(clickhouse, settings, task, build)
+    finally:
+        release(clickhouse, build)
+
+
+def _create_tables(clickhouse: ClickHouse, build: Build) -> None:
+    clickhouse.run("backfill/create_build_teams", names={"build_teams": build.build_teams})
+    clickhouse.run("backfill/create_superseded_events", names={"superseded_events": build.superseded_events})
+    clickhouse.run("backfill/create_sessions", names={"sessions": build.sessions})
+    for table in TABLES:
+        for name in (build.fresh(table), build.clone(table)):
+            clickhouse.run("backfill/create_like_target", names={"table": name, "target": table.name})
+
+
+def _drop_tables(clickhouse: ClickHouse, build: Build) -> None:
+    for row in clickhouse.query("lock/list_build_tables", {"prefix": build.prefix}):
+        clickhouse.run("lock/drop_table", names={"table": row["name"]})
+
+
+def _fill_sessions(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
+    names = {
+        "build_teams": build.build_teams,
+        "superseded_events": build.superseded_events,
+        "sessions": build.sessions,
+        "bucket_minutes": settings.bucket_minutes,
+    }
+    people_are_merged = clickhouse.query("source/has_person_overrides")[0]["has_person_overrides"]
+    clickhouse.run("backfill/fill_superseded_events", build.day, names, heavy=True)
+    clickhouse.run(
+        "backfill/fill_sessions",
+        build.day,
+        {**names, "has_person_overrides": bool(people_are_merged)},
+        heavy=True,
+    )
+
+
+def _fill_fresh(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable) -> None:
+    fresh = build.fresh(table)
+    clickhouse.run("backfill/truncate", names={"table": fresh})
+    clickhouse.run(
+        f"backfill/insert_{table.short_name}",
+        names={"fresh": fresh, "sessions": build.sessions},
+        heavy=True,
+    )
+
+
+def _verify(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
+    if moved_on := _source_differences(clickhouse, settings, build):
+        log.info(
+            "%s: the source has moved on for %d teams; staging once more", build.partition_date, len(moved_on)
+        )
+        for table in (build.superseded_events, build.sessions):
+            clickhouse.run("backfill/truncate", names={"table": table})
+        _fill_sessions(clickhouse, settings, build)
+        for table in TABLES:
+            _fill_fresh(clickhouse, build, table)
+        if moved_on := _source_differences(clickhouse, settings, build):
+            first = moved_on[0]
+            raise VerificationFailed(
+                f"{build.partition_date}: the staged sessions of team {first['team_id']} hold {first['found']} "
+                f"pageviews, the source {first['expected']}, although they were staged twice; nothing was "
+                "published. If events of this day are still arriving, run again later."
+            )
+    differences = clickhouse.query(
+        "verify/compare_fresh_with_sessions",
+        names={
+            "sessions": build.sessions,
+            "fresh_stats": build.fresh(STATS),
+            "fresh_bounces": build.fresh(BOUNCES),
+            "stats": STATS.name,
+            "bounces": BOUNCES.name,
+        },
+        heavy=True,
+    )
+    if differences:
+        first = differences[0]
+        raise VerificationFailed(
+            f"{build.partition_date}: the new rows of {first['table_name']} for team {first['team_id']} hold "
+            f"{first['found']} {first['measure']}, the staged sessions {first['expected']}; nothing was published."
+        )
+
+
+def _source_differences(clickhouse: ClickHouse, settings: Settings, build: Build) -> list[dict[str, Any]]:
+    return clickhouse.query(
+        "verify/compare_sessions_with_source",
+        build.day,
+        {
+            "build_teams": build.build_teams,
+            "sessions": build.sessions,
+            "bucket_minutes": settings.bucket_minutes,
+        },
+        heavy=True,
+    )
+
+
+def _assemble_clone(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable) -> None:
+    """Puts the day together as it will be published: the target's rows of other teams and the fresh rows."""
+    clone = build.clone(table)
+    partition = {"partition_id": partition_id(build.partition_date)}
+    clickhouse.run("backfill/truncate", names={"table": clone})
+    clickhouse.run("backfill/attach_partition", partition, {"table": clone, "source_table": table.name})
+    clickhouse.run("backfill/delete_build_teams", names={"clone": clone, "build_teams": build.build_teams})
+    clickhouse.run(
+        "backfill/attach_partition", partition, {"table": clone, "source_table": build.fresh(table)}
+    )
+    differences = clickhouse.query(
+        "verify/compare_clone",
+        build.day,
+        {
+            "target": table.name,
+            "fresh": build.fresh(table),
+            "clone": clone,
+            "build_teams": build.build_teams,
+        },
+        heavy=True,
+    )
+    if differences:
+        first = differences[0]
+        raise VerificationFailed(
+            f"{build.partition_date}: the assembled day of {table.name} holds {first['found_pageviews']} pageviews "
+            f"of team {first['team_id']} instead of {first['expected_pageviews']}; nothing was published."
+        )
+
+
+def _replace_partition(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable) -> None:
+    partition = {"partition_id": partition_id(build.partition_date)}
+    clone = build.clone(table)
+    remaining = clickhouse.query("backfill/count_rows", build.day, {"table": clone})[0]["row_count"]
+    if remaining:
+        clickhouse.run("backfill/replace_partition", partition, {"target": table.name, "clone": clone})
+    else:
+        clickhouse.run("backfill/drop_partition", partition, {"target": table.name})
+
+
+def _record(clickhouse: ClickHouse, task: TaskIdentity, build: Build, table: PreAggregatedTable) -> None:
+    clickhouse.run(
+        "backfill/record_in_ledger",
+        {
+            "table_name": table.name,
+            "partition_date": build.partition_date,
+            "build": build.token,
+            "dag_id": task.dag_id,
+            "run_id": task.run_id,
+            "query_id": f"{task.origin}:",
+        },
+        {"build_teams": build.build_teams, "fresh": build.fresh(table)},
+    )
+
+
+def _summary(clickhouse: ClickHouse, build: Build) -> dict[str, Any]:
+    return clickhouse.query("backfill/summarise_sessions", names={"sessions": build.sessions})[0]

@@ -1,0 +1,210 @@
+"""The one way to ClickHouse: every statement of this package goes through :class:`ClickHouse`."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from web_analytics import sql
+
+if TYPE_CHECKING:
+    from clickhouse_driver import Client
+
+log = logging.getLogger(__name__)
+
+# Sent with every query, after the user's own query settings: a profile or a setting that truncates results,
+# fills outer joins with NULL or shifts dates would make the tables wrong without an error.
+CORRECTNESS_SETTINGS: dict[str, Any] = {
+    "session_timezone": "UTC",
+    "join_use_nulls": 0,
+    "transform_null_in": 0,
+    "union_default_mode": "ALL",
+    "final": 0,
+    "limit": 0,
+    "offset": 0,
+    "max_result_rows": 0,
+    "max_result_bytes": 0,
+    "read_overflow_mode": "throw",
+    "group_by_overflow_mode": "throw",
+    "sort_overflow_mode": "throw",
+    "result_overflow_mode": "throw",
+    "timeout_overflow_mode": "throw",
+    "set_overflow_mode": "throw",
+    "join_overflow_mode": "throw",
+    "distinct_overflow_mode": "throw",
+    "async_insert": 0,
+    "mutations_sync": 2,
+    "lightweight_deletes_sync": 2,
+    "alter_sync": 2,
+    "materialized_views_ignore_errors": 0,
+    "optimize_throw_if_noop": 0,
+}
+
+Row = dict[str, Any]
+Parameters = Mapping[str, Any]
+
+
+class QueryFailed(RuntimeError):
+    """ClickHouse refused or broke off a statement.
+
+    :ivar code: ClickHouse's error code; 210 for a broken connection, 209 for a silent one.
+    """
+
+    def __init__(self, statement: str, query_id: str, code: int, reason: str):
+        super().__init__(f"{statement} failed in ClickHouse with code {code}: {reason} (query_id {query_id})")
+        self.statement, self.query_id, self.code, self.reason = statement, query_id, code, reason
+
+    def __reduce__(self):
+        return type(self), (self.statement, self.query_id, self.code, self.reason)
+
+
+@dataclass(frozen=True)
+class QueryStatistics:
+    """What one statement cost, as the server reported it to the driver."""
+
+    query_id: str
+    seconds: float
+    rows_read: int
+    bytes_read: int
+    rows_written: int
+
+
+def _reason(message: str) -> str:
+    """The server's message on one line, without prefixes, stack trace and the query that it repeats."""
+    text = message.split("Stack trace:")[0]
+    text = re.sub(r"Code: \d+\.\s*|DB::Exception: ?", "", text)
+    text = re.split(r" In scope |: While processing|: In scope", text)[0]
+    return " ".join(text.split()).rstrip(". ")
+
+
+class ClickHouse:
+    """Runs the statements of ``include/sql`` on one connection of the ClickHouse plugin.
+
+    :param conn_id: Airflow connection; its schema is the database all statements work in.
+    :param origin: who asks (dag, run, task, map index, try); the beginning of every query_id.
+    :param heavy_settings: query settings added to statements that are run with ``heavy=True``.
+    """
+
+    def __init__(self, conn_id: str, *, origin: str = "", heavy_settings: Mapping[str, Any] | None = None):
+        self.conn_id = conn_id
+        self.origin = origin or f"local-{uuid.uuid4().hex[:12]}"
+        self.heavy_settings = dict(heavy_settings or {})
+        self.statistics: list[QueryStatistics] = []
+        self._sequence = itertools.count(1)
+        self._client: Client | None = None
+
+    def __enter__(self) -> ClickHouse:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.disconnect()
+            self._client = None
+
+    @property
+    def client(self) -> Client:
+        if self._client is None:
+            from airflow_clickhouse_plugin.hooks.clickhouse import ClickHouseHook
+
+            self._client = ClickHouseHook(clickhouse_conn_id=self.conn_id).get_conn()
+        return self._client
+
+    def query(
+        self,
+        path: str,
+        parameters: Parameters | None = None,
+        names: sql.Names | None = None,
+        *,
+        external_tables: Sequence[Mapping[str, Any]] = (),
+        heavy: bool = False,
+    ) -> list[Row]:
+        """The rows of the statement ``include/sql/<path>.sql``, as dictionaries by column name.
+
+        :param parameters: values for the statement's ``%(name)s``.
+        :param names: identifiers, see :func:`web_analytics.sql.render`.
+        :param external_tables: rows sent along, see :func:`external_table`.
+        :raises QueryFailed: whatever ClickHouse or the connection reported; never an empty result instead.
+        """
+        rows, columns = self._execute(path, parameters, names, external_tables, heavy)
+        return [dict(zip((name for name, _ in columns), row, strict=True)) for row in rows]
+
+    def run(
+        self,
+        path: str,
+        parameters: Parameters | None = None,
+        names: sql.Names | None = None,
+        *,
+        external_tables: Sequence[Mapping[str, Any]] = (),
+        heavy: bool = False,
+    ) -> QueryStatistics:
+        """Like :meth:`query`, for statements that return no rows."""
+        self._execute(path, parameters, names, external_tables, heavy)
+        return self.statistics[-1]
+
+    def insert(self, path: str, rows: Iterable[Row], names: sql.Names | None = None) -> int:
+        """Sends rows to the ``INSERT … VALUES`` statement at ``include/sql/<path>.sql``.
+
+        :returns: the number of rows.
+        :raises QueryFailed: as :meth:`query`.
+        """
+        data = list(rows)
+        if data:
+            self._execute(path, data, names, (), False)
+        return len(data)
+
+    def _execute(self, path, parameters, names, external_tables, heavy):
+        from clickhouse_driver import errors
+
+        text = sql.render(path, names)
+        query_id = f"{self.origin}:{next(self._sequence)}"
+        settings = {
+            **(self.heavy_settings if heavy else {}),
+            **CORRECTNESS_SETTINGS,
+            "log_comment": path,
+        }
+        started = time.monotonic()
+        try:
+            result = self.client.execute(
+                text,
+                {} if parameters is None else parameters,
+                with_column_types=True,
+                external_tables=list(external_tables) or None,
+                query_id=query_id,
+                settings=settings,
+            )
+        except (errors.Error, OSError, EOFError) as error:
+            # A broken conversation cannot be continued: the next statement opens a new connection.
+            self.close()
+            code = getattr(error, "code", 210)
+            raise QueryFailed(path, query_id, code, _reason(str(error))) from error
+        last = self.client.last_query
+        statistics = QueryStatistics(
+            query_id=query_id,
+            seconds=time.monotonic() - started,
+            rows_read=last.progress.rows,
+            bytes_read=last.progress.bytes,
+            rows_written=getattr(last.progress, "written_rows", 0),
+        )
+        self.statistics.append(statistics)
+        log.info(
+            "%s took %.3f s, read %d rows, query_id %s",
+            path,
+            statistics.seconds,
+            statistics.rows_read,
+            query_id,
+        )
+        return result if isinstance(result, tuple) else ([], [])
+
+
+def external_table(name: str, column: str, column_type: str, values: Iterable[Any]) -> dict[str, Any]:
+    """A one-column table that travels with a query: sets of any size, without SQL text and without a write."""
+    return {"name": name, "structure": [(column, column_type)], "data": [{column: value} for value in values]}

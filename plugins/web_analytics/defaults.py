@@ -1,0 +1,20 @@
+"""What every task of this package has from the first day: an owner, retries and a limit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from web_analytics.retries import ClickHouseRetryPolicy
+
+TAGS = ["web_analytics"]
+
+DEFAULT_ARGS = {
+    "owner": "web-analytics",
+    "retries": 3,
+    "retry_policy": ClickHouseRetryPolicy(),
+    # Where the policy is not asked, as after a worker was killed.
+    "retry_delay": timedelta(seconds=10),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(hours=1),
+}

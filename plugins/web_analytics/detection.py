@@ -1,0 +1,148 @@
+"""Finds gaps in a range of partitions and counts them. Reads only, unless a plan is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Any
+
+from web_analytics.clickhouse import ClickHouse
+from web_analytics.decision import COMPLETE, GAP_KINDS, MISSING, GapCount, Rule
+from web_analytics.partitions import ONE_DAY, DateRange, closed_part, lookback, newest_closed_day
+from web_analytics.settings import BackfillConf, Settings
+from web_analytics.teams import TeamSelection
+
+# The comprehensive run: of the two schedules, the one that fires at this time.
+NIGHTLY = time(2, 0)
+
+
+@dataclass(frozen=True)
+class DetectionScope:
+    """What a run looks at.
+
+    :ivar partitions: closed UTC days only, none before the partitions' start date.
+    :ivar states: the states of a (team, table, partition) that this run acts on.
+    """
+
+    partitions: DateRange
+    states: tuple[str, ...]
+    nightly: bool
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "date_start": self.partitions.start,
+            "date_end": self.partitions.end,
+            "states": self.states,
+        }
+
+
+def is_nightly(logical_date: datetime | None) -> bool:
+    """Whether a run stands for the 02:00 slot. A run triggered by hand has an odd instant or none."""
+    return logical_date is not None and logical_date.time() == NIGHTLY
+
+
+def scope_of(
+    conf: BackfillConf, settings: Settings, now: datetime, logical_date: datetime | None
+) -> DetectionScope:
+    """The range and the kinds of gap that a run acts on.
+
+    :param now: the current instant; the lookback counts from its UTC day.
+    :param logical_date: the schedule's instant; None for a run without one.
+    """
+    nightly = is_nightly(logical_date)
+    if conf.date_start and conf.date_end:
+        requested = DateRange(conf.date_start, conf.date_end)
+    else:
+        requested = lookback(now.date(), conf.days_back)
+    states = conf.kinds or (GAP_KINDS if nightly else (MISSING,))
+    if conf.rebuild:
+        states = (*GAP_KINDS, COMPLETE)
+    closed = closed_part(requested, now, settings.settling, settings.partitions_start_date)
+    return DetectionScope(closed, states, nightly)
+
+
+def rule_of(conf: BackfillConf, settings: Settings, scope: DetectionScope, now: datetime) -> Rule:
+    builds_daily = scope.nightly and settings.daily_build
+    return Rule(
+        min_missing_partitions=conf.min_missing_partitions,
+        max_gap_age=settings.max_gap_age,
+        settling=settings.settling,
+        max_partitions=conf.max_partitions,
+        daily_build_date=newest_closed_day(now, settings.settling) if builds_daily else None,
+        rebuild=conf.rebuild,
+    )
+
+
+def count_gaps(
+    clickhouse: ClickHouse, settings: Settings, scope: DetectionScope, teams: TeamSelection
+) -> list[GapCount]:
+    """Detects without writing anything."""
+    rows = clickhouse.query(
+        "detect/count_gaps",
+        scope.parameters,
+        {"stored": False, "bucket_minutes": settings.bucket_minutes},
+        external_tables=[teams.as_external_table()],
+        heavy=True,
+    )
+    return [GapCount.from_row(row) for row in rows]
+
+
+def store_plan(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    scope: DetectionScope,
+    teams: TeamSelection,
+    plan_id: str,
+) -> list[GapCount]:
+    """Detects and stores which teams of which partitions were found, under ``plan_id``."""
+    parameters = {**scope.parameters, "plan_id": plan_id}
+    clickhouse.run(
+        "detect/insert_plan",
+        parameters,
+        {"bucket_minutes": settings.bucket_minutes},
+        external_tables=[teams.as_external_table()],
+        heavy=True,
+    )
+    return [
+        GapCount.from_row(row) for row in clickhouse.query("detect/count_gaps", parameters, {"stored": True})
+    ]
+
+
+def planned_teams(clickhouse: ClickHouse, plan_id: str, partition_date: date) -> list[int]:
+    rows = clickhouse.query(
+        "detect/read_planned_teams", {"plan_id": plan_id, "partition_date": partition_date}
+    )
+    return [row["team_id"] for row in rows]
+
+
+def estimate_source_read(
+    clickhouse: ClickHouse, partition_date: date, teams: TeamSelection
+) -> dict[str, int]:
+    """Rows and parts of the source that building a date would read, from the primary key alone."""
+    rows = clickhouse.query(
+        "detect/estimate_source_read",
+        {"date_start": partition_date, "date_end": partition_date + ONE_DAY},
+        external_tables=[teams.as_external_table()],
+    )
+    return {
+        "rows": sum(int(row["rows"]) for row in rows),
+        "parts": sum(int(row["parts"]) for row in rows),
+    }
+
+
+def describe_plan(
+    dates: Sequence[date], gaps: Sequence[GapCount], estimates: dict[date, dict[str, int]]
+) -> str:
+    """The plan of a dry run as an aligned table."""
+    lines = [f"{'date':<12}{'table':<32}{'state':<14}{'teams':>8}{'pageviews':>12}{'rows to read':>14}"]
+    for day in dates:
+        read = estimates.get(day, {}).get("rows", 0)
+        for gap in gaps:
+            if gap.partition_date == day:
+                lines.append(
+                    f"{day!s:<12}{gap.table_name:<32}{gap.state:<14}{gap.teams:>8}"
+                    f"{gap.source_pageviews:>12}{read:>14}"
+                )
+    return "\n".join(lines)

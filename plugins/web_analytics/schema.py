@@ -1,0 +1,104 @@
+"""Creates and upgrades everything the package needs in ClickHouse; running it again changes nothing."""
+
+from __future__ import annotations
+
+import logging
+
+from web_analytics.clickhouse import ClickHouse
+from web_analytics.settings import Settings
+from web_analytics.tables import TABLES
+
+log = logging.getLogger(__name__)
+
+# The columns a source view has to give, with the types that are accepted. Keep in step with docs/sources.md.
+SOURCE_COLUMNS = {
+    "team_id": ("Int64", "UInt64", "Int32", "UInt32"),
+    "uuid": ("UUID",),
+    "event": ("String", "LowCardinality(String)"),
+    "timestamp": ("DateTime64(6, 'UTC')", "DateTime64(3, 'UTC')", "DateTime('UTC')"),
+    "ingested_at": ("DateTime64(6, 'UTC')", "DateTime64(3, 'UTC')", "DateTime('UTC')"),
+    "session_id": ("String",),
+    "session_started_at": ("DateTime64(3, 'UTC')", "DateTime64(6, 'UTC')"),
+    "distinct_id": ("String",),
+    "person_id": ("UUID",),
+    "pathname": ("String",),
+    "host": ("String",),
+    "device_type": ("String",),
+    "browser": ("String",),
+    "os": ("String",),
+    "viewport_width": ("Int64",),
+    "viewport_height": ("Int64",),
+    "referring_domain": ("String",),
+    "utm_source": ("String",),
+    "utm_medium": ("String",),
+    "utm_campaign": ("String",),
+    "utm_term": ("String",),
+    "utm_content": ("String",),
+    "country_code": ("String",),
+    "city_name": ("String",),
+    "region_code": ("String",),
+    "region_name": ("String",),
+    "has_gclid": ("Bool", "UInt8"),
+    "has_gad_source_paid_search": ("Bool", "UInt8"),
+    "has_fbclid": ("Bool", "UInt8"),
+}
+
+
+class SchemaMismatch(RuntimeError):
+    """Something in ClickHouse is not of the form that the package needs; the message says what and how."""
+
+    code = "schema_mismatch"
+
+
+def create_tables(clickhouse: ClickHouse) -> None:
+    """Targets, registry of teams, ledger, log and plans."""
+    for table in TABLES:
+        clickhouse.run(f"schema/create_{table.short_name}", names={"table": table.name})
+    for statement in ("teams", "backfill_ledger", "backfill_log", "backfill_plan"):
+        clickhouse.run(f"schema/create_{statement}")
+
+
+def create_teams_dictionary(clickhouse: ClickHouse, user: str = "", password: str = "") -> None:
+    """The dictionary of enabled teams.
+
+    :param user: the connection's login, where it is not ClickHouse's passwordless ``default``.
+    """
+    database = clickhouse.query("schema/current_database")[0]["database"]
+    with_credentials = bool(password) or user not in ("", "default")
+    clickhouse.run(
+        "schema/create_teams_dictionary",
+        {"user": user, "password": password} if with_credentials else {},
+        {"database": database, "with_credentials": with_credentials},
+    )
+
+
+def reload_teams_dictionary(clickhouse: ClickHouse) -> int:
+    """Makes a change of teams visible at once.
+
+    :returns: the number of enabled teams.
+    :raises SchemaMismatch: the dictionary does not hold the teams of its table.
+    """
+    clickhouse.run("schema/reload_teams_dictionary")
+    counts = clickhouse.query("schema/count_dictionary_teams")[0]
+    if counts["in_dictionary"] != counts["in_table"]:
+        raise SchemaMismatch(
+            f"web_pre_aggregated_teams_dict holds {counts['in_dictionary']} teams, web_pre_aggregated_teams "
+            f"{counts['in_table']} enabled ones, although the dictionary was just reloaded."
+        )
+    return counts["in_table"]
+
+
+def create_source_view(clickhouse: ClickHouse, settings: Settings) -> None:
+    """Defines web_analytics_source_events from include/sql/source and checks its columns.
+
+    :raises SchemaMismatch: a column is missing or of another type.
+    """
+    columns = [row["name"] for row in clickhouse.query("source/list_materialized_columns")]
+    clickhouse.run(f"source/{settings.source}", names={"materialized_columns": columns})
+    found = {row["name"]: row["type"] for row in clickhouse.query("source/describe")}
+    for name, accepted in SOURCE_COLUMNS.items():
+        if found.get(name) not in accepted:
+            raise SchemaMismatch(
+                f"include/sql/source/{settings.source}.sql gives web_analytics_source_events.{name} as "
+                f"{found.get(name, 'no column at all')}; accepted: {' or '.join(accepted)}."
+            )

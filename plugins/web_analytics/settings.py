@@ -1,0 +1,349 @@
+"""The only place that reads the environment and a run's conf.
+
+Nothing is validated when a DAG file is imported: the first task of a run calls :meth:`Settings.load`, so that
+a bad value stops the run with one sentence and never hides the DAG.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date, timedelta
+from typing import Any
+
+from web_analytics import sql
+from web_analytics.clickhouse import CORRECTNESS_SETTINGS
+from web_analytics.decision import GAP_KINDS
+
+TEAM_SELECTION_STRATEGIES = ("teams_table", "environment_variable")
+BUCKET_MINUTES = (60, 30, 15)
+MAX_TEAM_BACKFILL_DAYS = 30
+
+
+class BadSetting(ValueError):
+    """A value from the environment or from a run's conf is not acceptable; the message is for people."""
+
+    code = "bad_setting"
+
+    def __init__(self, name: str, value: object, accepted: str):
+        super().__init__(f"{name} is {value!r}; accepted: {accepted}.")
+        self.name, self.value, self.accepted = name, value, accepted
+
+    def __reduce__(self):
+        return type(self), (self.name, self.value, self.accepted)
+
+
+def whole_number(minimum: int, maximum: int | None = None) -> tuple[Callable[[str], int], str]:
+    accepted = (
+        f"a whole number from {minimum} to {maximum}" if maximum else f"a whole number from {minimum} up"
+    )
+
+    def parse(text: str) -> int:
+        number = int(text)
+        if number < minimum or (maximum is not None and number > maximum):
+            raise ValueError
+        return number
+
+    return parse, accepted
+
+
+def _boolean(text: str) -> bool:
+    return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
+
+
+def _date(text: str) -> date:
+    parsed = date.fromisoformat(text)
+    if parsed.isoformat() != text:
+        raise ValueError
+    return parsed
+
+
+def _bucket_minutes(text: str) -> int:
+    return BUCKET_MINUTES[BUCKET_MINUTES.index(int(text))]
+
+
+def _strategies(text: str) -> tuple[str, ...]:
+    chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not chosen or set(chosen) - set(TEAM_SELECTION_STRATEGIES):
+        raise ValueError
+    return chosen
+
+
+def _team_ids(text: str) -> tuple[int, ...]:
+    ids = tuple(sorted({int(part) for part in text.split(",") if part.strip()}))
+    if any(team_id < 0 or team_id >= 2**63 for team_id in ids):
+        raise ValueError
+    return ids
+
+
+def _identifier(text: str) -> str:
+    if not text or text != text.strip():
+        raise ValueError
+    return text
+
+
+def _source(text: str) -> str:
+    if not text.isidentifier() or not (sql.SQL_ROOT / "source" / f"{text}.sql").is_file():
+        raise ValueError
+    return text
+
+
+def _query_settings(text: str) -> dict[str, Any]:
+    parsed = json.loads(text)
+    if not isinstance(parsed, dict) or set(parsed) & set(CORRECTNESS_SETTINGS):
+        raise ValueError
+    if any(isinstance(value, (dict, list)) or value is None for value in parsed.values()):
+        raise ValueError
+    return parsed
+
+
+def _setting(variable: str, default: str, parser: tuple[Callable[[str], Any], str], meaning: str):
+    parse, accepted = parser
+    metadata = {
+        "variable": f"WEB_ANALYTICS_{variable}",
+        "default": default,
+        "parse": parse,
+        "accepted": accepted,
+        "meaning": meaning,
+    }
+    return field(metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of the package, one field each; the README's table is generated from this class."""
+
+    lookback_days: int = _setting(
+        "BACKFILL_LOOKBACK_DAYS", "30", whole_number(1, 365), "days the detector looks back"
+    )
+    max_partitions_per_run: int = _setting(
+        "BACKFILL_MAX_PARTITIONS_PER_RUN", "7", whole_number(1, 100), "dates built per run"
+    )
+    min_missing_partitions: int = _setting(
+        "BACKFILL_MIN_MISSING_PARTITIONS",
+        "3",
+        whole_number(1, 100_000),
+        "the ≥3 rule: missing (table, partition) pairs from which a run backfills",
+    )
+    max_gap_age_hours: int = _setting(
+        "BACKFILL_MAX_GAP_AGE_HOURS",
+        "48",
+        whole_number(0, 100_000),
+        "a gap older than this is filled even below the threshold",
+    )
+    backfill_days: int = _setting(
+        "BACKFILL_DAYS",
+        "7",
+        whole_number(1, MAX_TEAM_BACKFILL_DAYS),
+        "period of a team's first backfill",
+    )
+    settling_minutes: int = _setting(
+        "BACKFILL_SETTLING_MINUTES",
+        "60",
+        whole_number(0, 7 * 24 * 60),
+        "a day is open until this long after it ended",
+    )
+    daily_build: bool = _setting(
+        "DAILY_BUILD",
+        "true",
+        (_boolean, "true or false"),
+        "the 02:00 run builds the newest closed day in any case",
+    )
+    partitions_start_date: date = _setting(
+        "PARTITIONS_START_DATE",
+        "2024-01-01",
+        (_date, "a date as YYYY-MM-DD"),
+        "nothing earlier is built",
+    )
+    lock_ttl_minutes: int = _setting(
+        "LOCK_TTL_MINUTES",
+        "120",
+        whole_number(1, 7 * 24 * 60),
+        "a lock that was not renewed for this long, and of which no query runs, is abandoned",
+    )
+    bucket_minutes: int = _setting(
+        "BUCKET_MINUTES", "60", (_bucket_minutes, "60, 30 or 15"), "width of a bucket"
+    )
+    team_selection_strategies: tuple[str, ...] = _setting(
+        "TEAM_SELECTION_STRATEGIES",
+        "teams_table",
+        (_strategies, "a comma-separated list of " + ", ".join(TEAM_SELECTION_STRATEGIES)),
+        "who is pre-aggregated: the union of these",
+    )
+    enabled_team_ids: tuple[int, ...] = _setting(
+        "ENABLED_TEAM_IDS",
+        "",
+        (_team_ids, "a comma-separated list of team ids"),
+        "teams of the strategy `environment_variable`",
+    )
+    source: str = _setting(
+        "SOURCE",
+        "posthog",
+        (_source, "the name of a file in include/sql/source, without .sql"),
+        "which file defines the view `web_analytics_source_events`",
+    )
+    clickhouse_conn_id: str = _setting(
+        "CLICKHOUSE_CONN_ID",
+        "clickhouse_default",
+        (_identifier, "the id of an Airflow connection"),
+        "the connection",
+    )
+    clickhouse_settings: dict[str, Any] = _setting(
+        "CLICKHOUSE_SETTINGS",
+        "{}",
+        (
+            _query_settings,
+            "a JSON object of ClickHouse query settings that limit resources, such as max_threads or "
+            "max_memory_usage, none of them fixed by the package",
+        ),
+        "query settings added to every heavy query",
+    )
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Reads and checks every variable.
+
+        :raises BadSetting: the first bad value: its variable, the value and what is accepted.
+        """
+        environment = os.environ if environment is None else environment
+        values = {}
+        for each in fields(cls):
+            variable = each.metadata["variable"]
+            text = environment.get(variable, "").strip() or each.metadata["default"]
+            try:
+                values[each.name] = each.metadata["parse"](text)
+            except (ValueError, KeyError, TypeError, OverflowError) as error:
+                raise BadSetting(variable, text, each.metadata["accepted"]) from error
+        return cls(**values)
+
+    @property
+    def settling(self) -> timedelta:
+        return timedelta(minutes=self.settling_minutes)
+
+    @property
+    def max_gap_age(self) -> timedelta:
+        return timedelta(hours=self.max_gap_age_hours)
+
+
+def settings_table() -> list[tuple[str, str, str, str]]:
+    """(variable, default, accepted, meaning) of each setting, for the README."""
+    return [
+        (f.metadata["variable"], f.metadata["default"], f.metadata["accepted"], f.metadata["meaning"])
+        for f in fields(Settings)
+    ]
+
+
+def _conf_value(
+    conf: Mapping[str, Any], name: str, check: Callable[[Any], bool], accepted: str, default: Any
+) -> Any:
+    value = conf.get(name)
+    if value is None:
+        return default
+    if not check(value):
+        raise BadSetting(name, value, accepted)
+    return value
+
+
+def _conf_number(conf: Mapping[str, Any], name: str, minimum: int, maximum: int, default: int) -> int:
+    return _conf_value(
+        conf,
+        name,
+        lambda value: type(value) is int and minimum <= value <= maximum,
+        f"a whole number from {minimum} to {maximum}",
+        default,
+    )
+
+
+def _conf_date(conf: Mapping[str, Any], name: str) -> date | None:
+    value = conf.get(name)
+    if value is None:
+        return None
+    try:
+        return _date(value)
+    except (ValueError, TypeError) as error:
+        raise BadSetting(name, value, "a date as YYYY-MM-DD") from error
+
+
+def _conf_boolean(conf: Mapping[str, Any], name: str) -> bool:
+    return _conf_value(conf, name, lambda value: isinstance(value, bool), "true or false", False)
+
+
+def _conf_list(
+    conf: Mapping[str, Any], name: str, check: Callable[[Any], bool], accepted: str
+) -> tuple[Any, ...]:
+    def is_accepted(value: Any) -> bool:
+        return isinstance(value, list) and all(check(element) for element in value)
+
+    return tuple(dict.fromkeys(_conf_value(conf, name, is_accepted, accepted, [])))
+
+
+def reject_unknown(conf: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """:raises BadSetting: the run's conf has a key that its DAG does not know."""
+    for name in conf:
+        if name not in known:
+            raise BadSetting(name, conf[name], "only the parameters " + ", ".join(known))
+
+
+MAX_RANGE_DAYS = 365
+
+
+@dataclass(frozen=True)
+class BackfillConf:
+    """A run's conf of ``web_analytics_backfill``; what it leaves out comes from the settings.
+
+    :ivar date_start: with ``date_end`` the explicit half-open range; otherwise both None.
+    :ivar kinds: empty where the conf names none.
+    """
+
+    days_back: int
+    date_start: date | None
+    date_end: date | None
+    team_ids: tuple[int, ...]
+    max_partitions: int
+    min_missing_partitions: int
+    kinds: tuple[str, ...]
+    rebuild: bool
+    dry_run: bool
+
+    @classmethod
+    def parse(cls, conf: Mapping[str, Any], settings: Settings) -> BackfillConf:
+        """:raises BadSetting: naming the parameter, its value and what is accepted."""
+        reject_unknown(conf, tuple(each.name for each in fields(cls)))
+        date_start, date_end = _conf_date(conf, "date_start"), _conf_date(conf, "date_end")
+        if (date_start is None) != (date_end is None):
+            given, absent = ("date_start", "date_end") if date_start else ("date_end", "date_start")
+            raise BadSetting(absent, None, f"a date as YYYY-MM-DD, given together with {given}")
+        if date_start and date_end:
+            if not 0 < (date_end - date_start).days <= MAX_RANGE_DAYS:
+                raise BadSetting(
+                    "date_end",
+                    date_end.isoformat(),
+                    f"1 to {MAX_RANGE_DAYS} days after date_start {date_start} (the range excludes date_end)",
+                )
+            if conf.get("days_back") is not None:
+                raise BadSetting("days_back", conf["days_back"], "given without date_start and date_end")
+        rebuild = _conf_boolean(conf, "rebuild")
+        if rebuild and not date_start:
+            raise BadSetting("rebuild", True, "true only together with date_start and date_end")
+        return cls(
+            days_back=_conf_number(conf, "days_back", 1, 365, settings.lookback_days),
+            date_start=date_start,
+            date_end=date_end,
+            team_ids=_conf_list(
+                conf,
+                "team_ids",
+                lambda team_id: type(team_id) is int and 0 <= team_id < 2**63,
+                "a list of team ids, whole numbers from 0 up",
+            ),
+            max_partitions=_conf_number(conf, "max_partitions", 1, 100, settings.max_partitions_per_run),
+            min_missing_partitions=_conf_number(
+                conf, "min_missing_partitions", 1, 100_000, settings.min_missing_partitions
+            ),
+            kinds=_conf_list(
+                conf, "kinds", lambda kind: kind in GAP_KINDS, "a list of " + ", ".join(GAP_KINDS)
+            ),
+            rebuild=rebuild,
+            dry_run=_conf_boolean(conf, "dry_run"),
+        )

@@ -1,0 +1,39 @@
+"""The steps of ``web_analytics_setup``, one function per task. The DAG file wires them."""
+
+from __future__ import annotations
+
+import logging
+
+from web_analytics import pools, schema
+from web_analytics.runtime import current_task, open_clickhouse
+from web_analytics.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def create_tables() -> None:
+    settings = Settings.load()
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        schema.create_tables(clickhouse)
+
+
+def create_teams_dictionary() -> int:
+    """:returns: the number of enabled teams that it holds."""
+    from airflow.sdk import BaseHook
+
+    settings = Settings.load()
+    connection = BaseHook.get_connection(settings.clickhouse_conn_id)
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        schema.create_teams_dictionary(clickhouse, connection.login or "", connection.password or "")
+        return schema.reload_teams_dictionary(clickhouse)
+
+
+def create_source_view() -> None:
+    settings = Settings.load()
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        schema.create_source_view(clickhouse, settings)
+
+
+def create_pool() -> None:
+    if not pools.ensure_pool():
+        log.info("The pool %s was created by the scheduler when it started with this plugin.", pools.POOL)

@@ -1,0 +1,29 @@
+"""The pre-aggregated tables. To add one, see docs/contributing.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PreAggregatedTable:
+    """A target table.
+
+    :ivar short_name: names its statements, ``schema/create_<short_name>`` and ``backfill/insert_<short_name>``,
+        and its column in coverage and plans.
+    """
+
+    short_name: str
+
+    @property
+    def name(self) -> str:
+        return f"web_pre_aggregated_{self.short_name}"
+
+
+STATS = PreAggregatedTable("stats")
+BOUNCES = PreAggregatedTable("bounces")
+TABLES = (STATS, BOUNCES)
+
+
+def table_by_name(name: str) -> PreAggregatedTable:
+    return next(table for table in TABLES if table.name == name)
