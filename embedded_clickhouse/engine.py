@@ -102,7 +102,8 @@ class Session:
         self._settings_changed = False
         self._chdb = self._engine.open()
         self._chdb._conn.set_progress_callback(self._progress)
-        self.run("SET implicit_select = 0, allow_introspection_functions = 0")
+        # The first two as on a server; types on one line, as describe() hands them on.
+        self.run("SET implicit_select = 0, allow_introspection_functions = 0, print_pretty_type_names = 0")
         if database:
             self.run(f"USE {quote_name(database)}")
 

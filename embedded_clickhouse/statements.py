@@ -6,11 +6,10 @@ from .errors import EngineError
 QUOTED = re.compile(r"""'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"|--[^\n]*"""
                     r"""|/\*.*?\*/|#[ !][^\n]*|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$""", re.S)
 # An INSERT whose rows come from the client in blocks: nothing follows VALUES or FORMAT.
-CLIENT_INSERT = re.compile(r"(?P<head>\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?!FUNCTION\b)(?P<table>[^\s(]+)"
-                           r"\s*(?:\((?P<columns>[^()]*)\))?(?:\s*SETTINGS\s.*?)?)"
-                           r"\s*(?:\bVALUES|\bFORMAT\s+\w+)\s*", re.I | re.S)
-BARE_INSERT = re.compile(r"(?P<head>\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?P<table>[^\s(]+)"
-                         r"\s*(?:\((?P<columns>[^()]*)\))?)\s*", re.I)
+CLIENT_INSERT = re.compile(r"\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?!FUNCTION\b)(?P<table>[^\s(]+)"
+                           r"\s*(?:\((?P<columns>[^()]*)\))?\s*"
+                           r"(?:(?:SETTINGS\s(?:(?!\bSELECT\b).)*?)?(?P<format>\bVALUES|\bFORMAT\s+\w+))?\s*",
+                           re.I | re.S)
 INSERT_FORMAT = re.compile(r"\s*INSERT\b.*?\bFORMAT\s+\w+\s", re.I | re.S)
 KILL_QUERY = re.compile(r"\s*KILL\s+QUERY\s+WHERE\b(?P<where>.*?)(?P<mode>\b(?:SYNC|ASYNC|TEST))?\s*",
                         re.I | re.S)
@@ -62,11 +61,11 @@ def prepare(sql, processes):
 
 
 def client_insert(sql, masked):
-    """(head, table, column names or None) of an INSERT that takes its rows from the client."""
-    found = CLIENT_INSERT.fullmatch(masked) or BARE_INSERT.fullmatch(masked)
+    """(text before VALUES, table, column names or None) of an INSERT that takes its rows from the client."""
+    found = CLIENT_INSERT.fullmatch(masked)
     if not found:
         return None
-    head, table = (sql[slice(*found.span(name))] for name in ("head", "table"))
+    head, table = sql[:found.start("format") if found["format"] else None].rstrip(), sql[slice(*found.span("table"))]
     if found["columns"] is None:
         return head, table, None
     names = NAME.findall(sql[slice(*found.span("columns"))])

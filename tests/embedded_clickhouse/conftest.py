@@ -30,7 +30,7 @@ def connect(server, db):
     clients = []
 
     def make(**kwargs):
-        clients.append(Client(server.host, server.port, **{"database": db, **kwargs}))
+        clients.append(Client(**{"host": server.host, "port": server.port, "database": db, **kwargs}))
         return clients[-1]
     yield make
     for client in clients:

@@ -72,7 +72,7 @@ EXTERNAL = [{"name": "teams", "structure": [("id", "Int32"), ("name", "String")]
 
 
 def test_external_tables(client, table):
-    assert client.execute("SELECT number, name, day FROM numbers(5) JOIN teams ON number = id CROSS JOIN days "
+    assert client.execute("SELECT number, name, day FROM numbers(5) AS n JOIN teams ON number = id CROSS JOIN days "
                           "ORDER BY number", external_tables=EXTERNAL) == [
         (1, "one", dt.date(2026, 1, 1)), (3, "three", dt.date(2026, 1, 1))]
     client.execute("INSERT INTO t (a, `b c`) SELECT id, name FROM teams", external_tables=EXTERNAL)
