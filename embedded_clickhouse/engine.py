@@ -171,12 +171,12 @@ class Session:
         """
         try:
             self.run(f"CREATE TEMPORARY VIEW _embedded_header AS {sql}")
+            try:
+                return [tuple(row[:2]) for row in self.rows("DESCRIBE TABLE _embedded_header")]
+            finally:
+                self.run("DROP TEMPORARY VIEW _embedded_header")
         except EngineError:  # it will come again when the query runs
             return None
-        try:
-            return [tuple(row[:2]) for row in self.rows("DESCRIBE TABLE _embedded_header")]
-        finally:
-            self.run("DROP TEMPORARY VIEW _embedded_header")
 
     def insert_columns(self, table, names):
         """(name, type) of the columns that an INSERT of the client's rows fills."""

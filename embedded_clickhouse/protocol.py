@@ -23,7 +23,7 @@ REVISION = defines.DBMS_MIN_REVISION_WITH_CUSTOM_SERIALIZATION - 1
 COMPLETE_STAGE = 2
 IMPORTANT = 1  # flag of a setting the server must not ignore when it does not know it
 BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
-BUFFER_SIZE = 1 << 20
+BUFFER_SIZE = 1 << 17
 # Bytes a value of the type takes; other types are read by the driver, value by value.
 WIDTHS = {"UInt8": 1, "Int8": 1, "Bool": 1, "Enum8": 1, "UInt16": 2, "Int16": 2, "Enum16": 2, "Date": 2,
           "UInt32": 4, "Int32": 4, "Float32": 4, "Date32": 4, "DateTime": 4, "IPv4": 4,

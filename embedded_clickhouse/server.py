@@ -21,7 +21,8 @@ class Connection:
 
     def __init__(self, server, sock):
         self._engine, self._users = server.engine, server.users
-        self._channel, self._session, self._cancelled = Channel(sock), None, False
+        self._channel, self._session = Channel(sock), None
+        self._answering = self._cancelled = False
 
     def serve(self):
         channel = self._channel
@@ -61,7 +62,7 @@ class Connection:
     def _query(self, query):
         # All that the client sends is read before anything can fail: the next packet is a new one.
         tables = list(self._channel.read_blocks())
-        self._cancelled = False
+        self._answering = self._cancelled = False
         try:
             with self._engine.running(query.id, self), self._session.query(query, tables):
                 end = self._execute(query.sql)
@@ -86,6 +87,7 @@ class Connection:
         return self._answer(sql, masked)
 
     def _answer(self, sql, masked):
+        self._answering = True
         columns = self._session.describe(sql) if statements.SELECT.match(masked) else None
         rows = blocks = size = 0
         totals = [0] * 5
@@ -110,6 +112,8 @@ class Connection:
 
     def stop_if_left(self, query_id):
         """Kills the running query if its client has cancelled it or has gone."""
+        if not self._answering:  # what comes now is data, and whoever reads them sees the end
+            return
         try:
             seen = self._channel.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -133,7 +137,11 @@ class Server:
 
     def _accept(self):
         while True:
-            sock, _ = self._listener.accept()
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:  # out of file descriptors, or stopped
+                time.sleep(WATCH_SECONDS)
+                continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=Connection(self, sock).serve, daemon=True).start()
 

@@ -65,7 +65,8 @@ def client_insert(sql, masked):
     found = CLIENT_INSERT.fullmatch(masked)
     if not found:
         return None
-    head, table = sql[:found.start("format") if found["format"] else None].rstrip(), sql[slice(*found.span("table"))]
+    head = sql[:found.start("format") if found["format"] else None].rstrip()
+    table = sql[slice(*found.span("table"))]
     if found["columns"] is None:
         return head, table, None
     names = NAME.findall(sql[slice(*found.span("columns"))])

@@ -1,4 +1,5 @@
 """One server for the whole folder, a database and a client for each test."""
+
 import itertools
 import os
 import sys
@@ -11,9 +12,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-"))
 
-from clickhouse_driver import Client  # noqa: E402
+from clickhouse_driver import Client
 
-from embedded_clickhouse.process import EmbeddedClickHouse  # noqa: E402
+from embedded_clickhouse.process import EmbeddedClickHouse
 
 numbers = itertools.count()
 
@@ -32,6 +33,7 @@ def connect(server, db):
     def make(**kwargs):
         clients.append(Client(**{"host": server.host, "port": server.port, "database": db, **kwargs}))
         return clients[-1]
+
     yield make
     for client in clients:
         client.disconnect()
@@ -60,4 +62,5 @@ def wait_until():
             assert time.monotonic() < end, f"not within {seconds} s"
             time.sleep(0.01)
         return value
+
     return wait

@@ -1,4 +1,5 @@
 """What the product does with tables, partitions, dictionaries and logs."""
+
 import pytest
 from clickhouse_driver.errors import ServerException
 
@@ -8,13 +9,17 @@ DELETE = "lightweight_deletes_sync = 2, mutations_sync = 2"
 @pytest.fixture
 def tables(client):
     for name in ("target", "fresh", "clone"):
-        client.execute(f"CREATE TABLE {name} (day Date, team UInt64, n AggregateFunction(sum, UInt64)) "
-                       "ENGINE = AggregatingMergeTree PARTITION BY toYYYYMMDD(day) ORDER BY team")
+        client.execute(
+            f"CREATE TABLE {name} (day Date, team UInt64, n AggregateFunction(sum, UInt64)) "
+            "ENGINE = AggregatingMergeTree PARTITION BY toYYYYMMDD(day) ORDER BY team"
+        )
 
 
 def fill(client, table, day, team, n):
-    client.execute(f"INSERT INTO {table} SELECT toDate(%(day)s), %(team)s, sumState(toUInt64(%(n)s))",
-                   {"day": day, "team": team, "n": n})
+    client.execute(
+        f"INSERT INTO {table} SELECT toDate(%(day)s), %(team)s, sumState(toUInt64(%(n)s))",
+        {"day": day, "team": team, "n": n},
+    )
 
 
 def totals(client, table):
@@ -44,18 +49,22 @@ def test_partitions_are_attached_replaced_and_dropped(client, tables):
 
 def test_delete_with_settings_of_the_packet(client, tables):
     fill(client, "target", "2026-01-01", 1, 10)
-    client.execute("DELETE FROM target WHERE team = 1",
-                   settings={"lightweight_deletes_sync": 2, "mutations_sync": 2})
+    client.execute(
+        "DELETE FROM target WHERE team = 1", settings={"lightweight_deletes_sync": 2, "mutations_sync": 2}
+    )
     assert totals(client, "target") == []
-    assert client.execute("SELECT count() FROM system.mutations WHERE NOT is_done "
-                          "AND database = currentDatabase()") == [(0,)]
+    assert client.execute(
+        "SELECT count() FROM system.mutations WHERE NOT is_done AND database = currentDatabase()"
+    ) == [(0,)]
 
 
 def test_dictionary_with_clickhouse_source(client, db):
     client.execute("CREATE TABLE teams (team UInt64, name String) ENGINE = MergeTree ORDER BY team")
     client.execute("INSERT INTO teams VALUES", [(1, "one")])
-    client.execute("CREATE DICTIONARY teams_dict (team UInt64, name String DEFAULT '') PRIMARY KEY team "
-                   f"SOURCE(CLICKHOUSE(TABLE 'teams' DB '{db}')) LAYOUT(HASHED()) LIFETIME(0)")
+    client.execute(
+        "CREATE DICTIONARY teams_dict (team UInt64, name String DEFAULT '') PRIMARY KEY team "
+        f"SOURCE(CLICKHOUSE(TABLE 'teams' DB '{db}')) LAYOUT(HASHED()) LIFETIME(0)"
+    )
     get = f"SELECT dictGet('{db}.teams_dict', 'name', toUInt64(%(id)s)), dictHas('{db}.teams_dict', toUInt64(%(id)s))"
     assert client.execute(get, {"id": 1}) == [("one", 1)]
     client.execute("INSERT INTO teams VALUES", [(2, "two")])
@@ -83,7 +92,9 @@ def test_explain_and_format(client, db):
     assert rows == [(db, "t", 1, 8192, 1)]
     assert client.execute("EXPLAIN SELECT 1")
     assert client.execute("EXPLAIN ESTIMATE SELECT 1", with_column_types=True)[1] == columns
-    assert client.execute("SELECT formatQuery('select  1'), formatQueryOrNull('selec')") == [("SELECT 1", None)]
+    assert client.execute("SELECT formatQuery('select  1'), formatQueryOrNull('selec')") == [
+        ("SELECT 1", None)
+    ]
 
 
 def test_views_exchange_and_check(client):
@@ -98,19 +109,27 @@ def test_views_exchange_and_check(client):
 
 def test_query_log_has_the_clients_ids_and_comments(client, db):
     client.execute("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
-    client.execute("INSERT INTO t SELECT number FROM numbers(1000)", query_id=f"log-{db}",
-                   settings={"log_comment": "why"})
+    client.execute(
+        "INSERT INTO t SELECT number FROM numbers(1000)",
+        query_id=f"log-{db}",
+        settings={"log_comment": "why"},
+    )
     with pytest.raises(ServerException):
         client.execute("SELECT throwIf(number = 10) FROM numbers(20)", query_id=f"bad-{db}")
     client.execute("INSERT INTO t VALUES", [(1,)], query_id=f"rows-{db}")
     client.execute("SYSTEM FLUSH LOGS")
-    log = ("SELECT query, user, current_database, log_comment, exception_code, written_rows, memory_usage > 0 "
-           "FROM system.query_log WHERE query_id = %(id)s AND type != 'QueryStart'")
+    log = (
+        "SELECT query, user, current_database, log_comment, exception_code, written_rows, memory_usage > 0 "
+        "FROM system.query_log WHERE query_id = %(id)s AND type != 'QueryStart'"
+    )
     assert client.execute(log, {"id": f"log-{db}"}) == [
-        ("INSERT INTO t SELECT number FROM numbers(1000)", "default", db, "why", 0, 1000, 1)]
+        ("INSERT INTO t SELECT number FROM numbers(1000)", "default", db, "why", 0, 1000, 1)
+    ]
     assert [row[3:5] for row in client.execute(log, {"id": f"bad-{db}"})] == [("", 395)]
     assert [row[5] for row in client.execute(log, {"id": f"rows-{db}"})] == [1]
-    assert client.execute("SELECT count() FROM system.part_log WHERE database = currentDatabase() "
-                          "AND event_type = 'NewPart'") == [(2,)]
-    assert client.execute("SELECT count() FROM system.query_log WHERE mapContains(Settings, "
-                          "'stream_like_engine_insert_queue')") == [(0,)]
+    assert client.execute(
+        "SELECT count() FROM system.part_log WHERE database = currentDatabase() AND event_type = 'NewPart'"
+    ) == [(2,)]
+    assert client.execute(
+        "SELECT count() FROM system.query_log WHERE mapContains(Settings, 'stream_like_engine_insert_queue')"
+    ) == [(0,)]

@@ -1,4 +1,5 @@
 """Rows from the client, inline values, INSERT ... SELECT, external tables."""
+
 import datetime as dt
 
 import pytest
@@ -7,8 +8,10 @@ from clickhouse_driver.errors import ServerException
 
 @pytest.fixture
 def table(client):
-    client.execute("CREATE TABLE t (a Int32, `b c` String DEFAULT 'none', d DateTime('UTC') DEFAULT 0, "
-                   "m Int32 MATERIALIZED a * 2) ENGINE = MergeTree ORDER BY a")
+    client.execute(
+        "CREATE TABLE t (a Int32, `b c` String DEFAULT 'none', d DateTime('UTC') DEFAULT 0, "
+        "m Int32 MATERIALIZED a * 2) ENGINE = MergeTree ORDER BY a"
+    )
     return "t"
 
 
@@ -17,14 +20,30 @@ def rows(client):
 
 
 def test_tuples_dicts_and_columns(client, table):
-    moment = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+    moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     assert client.execute("INSERT INTO t VALUES", [(1, "x", moment)]) == 1
-    assert client.execute("INSERT INTO t (a, `b c`) VALUES", [{"a": 2, "b c": "y"}, {"a": 3, "b c": "z"}]) == 2
+    assert (
+        client.execute("INSERT INTO t (a, `b c`) VALUES", [{"a": 2, "b c": "y"}, {"a": 3, "b c": "z"}]) == 2
+    )
     assert client.execute("INSERT INTO t (`b c`, a) VALUES", [["v", "w"], [4, 5]], columnar=True) == 2
     assert client.execute("INSERT INTO t (a) FORMAT Native", [(6,)]) == 1
     assert client.execute("insert into t (a)", [(7,)]) == 1
-    assert client.execute("/* note; */ INSERT INTO t (a) -- VALUES (0)\n SETTINGS max_threads = 1 VALUES", [(8,)]) == 1
-    assert rows(client) == [(1, "x"), (2, "y"), (3, "z"), (4, "v"), (5, "w"), (6, "none"), (7, "none"), (8, "none")]
+    assert (
+        client.execute(
+            "/* note; */ INSERT INTO t (a) -- VALUES (0)\n SETTINGS max_threads = 1 VALUES", [(8,)]
+        )
+        == 1
+    )
+    assert rows(client) == [
+        (1, "x"),
+        (2, "y"),
+        (3, "z"),
+        (4, "v"),
+        (5, "w"),
+        (6, "none"),
+        (7, "none"),
+        (8, "none"),
+    ]
     assert client.execute("SELECT d, m FROM t WHERE a = 1") == [(moment, 2)]
 
 
@@ -35,8 +54,9 @@ def test_no_rows_and_generators(client, table):
 
 
 def test_many_blocks(client, table):
-    count = client.execute("INSERT INTO t (a) VALUES", ((i,) for i in range(100_000)),
-                           settings={"insert_block_size": 10_000})
+    count = client.execute(
+        "INSERT INTO t (a) VALUES", ((i,) for i in range(100_000)), settings={"insert_block_size": 10_000}
+    )
     assert count == 100_000
     assert client.execute("SELECT count(), sum(a) FROM t") == [(100_000, sum(range(100_000)))]
 
@@ -48,8 +68,11 @@ def test_inline_values(client, table):
 
 
 def test_refused_inserts_leave_the_connection_unharmed(client, table):
-    for sql, data, code in [("INSERT INTO nowhere VALUES", [(1,)], 60), ("INSERT INTO t (z) VALUES", [(1,)], 16),
-                            ("INSERT INTO t (m) VALUES", [(1,)], 44)]:
+    for sql, data, code in [
+        ("INSERT INTO nowhere VALUES", [(1,)], 60),
+        ("INSERT INTO t (z) VALUES", [(1,)], 16),
+        ("INSERT INTO t (m) VALUES", [(1,)], 44),
+    ]:
         with pytest.raises(ServerException) as caught:
             client.execute(sql, data)
         assert caught.value.code == code
@@ -66,15 +89,22 @@ def test_insert_select(client, table):
     assert client.execute("SELECT count() FROM t") == [(1001,)]
 
 
-EXTERNAL = [{"name": "teams", "structure": [("id", "Int32"), ("name", "String")],
-             "data": [{"id": 1, "name": "one"}, {"id": 3, "name": "three"}]},
-            {"name": "days", "structure": [("day", "Date")], "data": [{"day": dt.date(2026, 1, 1)}]}]
+EXTERNAL = [
+    {
+        "name": "teams",
+        "structure": [("id", "Int32"), ("name", "String")],
+        "data": [{"id": 1, "name": "one"}, {"id": 3, "name": "three"}],
+    },
+    {"name": "days", "structure": [("day", "Date")], "data": [{"day": dt.date(2026, 1, 1)}]},
+]
 
 
 def test_external_tables(client, table):
-    assert client.execute("SELECT number, name, day FROM numbers(5) AS n JOIN teams ON number = id CROSS JOIN days "
-                          "ORDER BY number", external_tables=EXTERNAL) == [
-        (1, "one", dt.date(2026, 1, 1)), (3, "three", dt.date(2026, 1, 1))]
+    assert client.execute(
+        "SELECT number, name, day FROM numbers(5) AS n JOIN teams ON number = id CROSS JOIN days "
+        "ORDER BY number",
+        external_tables=EXTERNAL,
+    ) == [(1, "one", dt.date(2026, 1, 1)), (3, "three", dt.date(2026, 1, 1))]
     client.execute("INSERT INTO t (a, `b c`) SELECT id, name FROM teams", external_tables=EXTERNAL)
     assert rows(client) == [(1, "one"), (3, "three")]
     with pytest.raises(ServerException) as caught:  # gone with their query

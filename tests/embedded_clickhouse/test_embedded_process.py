@@ -1,4 +1,5 @@
 """The command, its data directory, and how it ends."""
+
 import os
 import re
 import signal
@@ -18,8 +19,14 @@ ENDLESS = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 
 
 def run(*args, cwd=ROOT, env=None):
     """The command with arguments that it refuses."""
-    return subprocess.run([sys.executable, "-m", "embedded_clickhouse", *map(str, args)], cwd=cwd, text=True,
-                          capture_output=True, timeout=30, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})})
+    return subprocess.run(
+        [sys.executable, "-m", "embedded_clickhouse", *map(str, args)],
+        cwd=cwd,
+        text=True,
+        capture_output=True,
+        timeout=30,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+    )
 
 
 @pytest.fixture
@@ -36,16 +43,24 @@ def connect_to():
     def make(server):
         clients.append(Client(server.host, server.port))
         return clients[-1]
+
     yield make
     for client in clients:
         client.disconnect()
 
 
-@pytest.mark.parametrize(("args", "says"), [
-    (["--port", "70000"], "70000"), (["--port", "-1"], "port"), (["--port", "x"], "'x'"),
-    (["--port", "0", "--user", "nobody"], "NAME:PASSWORD"), (["--port", "0", "--user", ":x"], "NAME:PASSWORD"),
-    (["--port", "0", "--config-file", "/no/such.xml"], "/no/such.xml"), ([], "--port"),
-])
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--port", "70000"], "70000"),
+        (["--port", "-1"], "port"),
+        (["--port", "x"], "'x'"),
+        (["--port", "0", "--user", "nobody"], "NAME:PASSWORD"),
+        (["--port", "0", "--user", ":x"], "NAME:PASSWORD"),
+        (["--port", "0", "--config-file", "/no/such.xml"], "/no/such.xml"),
+        ([], "--port"),
+    ],
+)
 def test_bad_arguments_are_refused(tmp_path, args, says):
     done = run("--path", tmp_path / "data", *args)
     assert done.returncode != 0
@@ -58,12 +73,16 @@ def test_bad_directories_and_ports_are_refused_in_one_sentence(server, tmp_path)
     (tmp_path / "broken.xml").write_text("<clickhouse>")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        for args, says in [(["--path", server.path, "--port", 0], f"{server.path} is in use by another process"),
-                           (["--path", tmp_path / "file", "--port", 0], "File exists"),
-                           (["--path", tmp_path / "a?b", "--port", 0], "a?b"),
-                           (["--path", tmp_path / "a", "--port", 0, "--config-file", tmp_path / "broken.xml"],
-                            "does not start"),
-                           (["--path", tmp_path / "a", "--port", port], f"127.0.0.1:{port}: Address already in use")]:
+        for args, says in [
+            (["--path", server.path, "--port", 0], f"{server.path} is in use by another process"),
+            (["--path", tmp_path / "file", "--port", 0], "File exists"),
+            (["--path", tmp_path / "a?b", "--port", 0], "a?b"),
+            (
+                ["--path", tmp_path / "a", "--port", 0, "--config-file", tmp_path / "broken.xml"],
+                "does not start",
+            ),
+            (["--path", tmp_path / "a", "--port", port], f"127.0.0.1:{port}: Address already in use"),
+        ]:
             done = run(*args)
             assert done.returncode == 1
             assert says in done.stderr
@@ -72,12 +91,18 @@ def test_bad_directories_and_ports_are_refused_in_one_sentence(server, tmp_path)
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_one_line_when_ready_and_a_clean_end(tmp_path, signum):
-    process = subprocess.Popen([sys.executable, "-m", "embedded_clickhouse", "--path", "data", "--port", "0"],
-                               cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "embedded_clickhouse", "--path", "data", "--port", "0"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     line = process.stdout.readline()
-    assert re.fullmatch(rf"embedded ClickHouse ready on 127\.0\.0\.1:\d+, engine 26\.9\S*, path {tmp_path}/data\n",
-                        line)
+    assert re.fullmatch(
+        rf"embedded ClickHouse ready on 127\.0\.0\.1:\d+, engine 26\.9\S*, path {tmp_path}/data\n", line
+    )
     client = Client("127.0.0.1", int(line.split(":")[1].split(",")[0]))
     assert client.execute("SELECT 1") == [(1,)]  # and stays connected, idle
     began = time.monotonic()
@@ -88,8 +113,14 @@ def test_one_line_when_ready_and_a_clean_end(tmp_path, signum):
     client.disconnect()
 
 
-@pytest.mark.parametrize("sql", [ENDLESS, "INSERT INTO t SELECT number FROM numbers(1000000000000)",
-                                 "SELECT sleepEachRow(3) FROM numbers(100) SETTINGS max_block_size = 1"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        ENDLESS,
+        "INSERT INTO t SELECT number FROM numbers(1000000000000)",
+        "SELECT sleepEachRow(3) FROM numbers(100) SETTINGS max_block_size = 1",
+    ],
+)
 def test_a_clean_end_while_a_query_runs(own, connect_to, wait_until, sql):
     with own:
         client, other = connect_to(own), connect_to(own)
@@ -128,13 +159,22 @@ def test_data_survive_stop_and_kill(own, connect_to, wait_until):
 
 def test_no_config_is_loaded_by_accident(tmp_path, connect_to):
     bad = "<clickhouse><profiles><default><max_threads>7</max_threads></default></profiles></clickhouse>"
-    for place in (tmp_path, tmp_path / ".clickhouse-local", tmp_path / ".clickhouse-client", tmp_path / "data"):
+    for place in (
+        tmp_path,
+        tmp_path / ".clickhouse-local",
+        tmp_path / ".clickhouse-client",
+        tmp_path / "data",
+    ):
         place.mkdir(exist_ok=True)
         for name in ("config.xml", "clickhouse-local.xml", "config.yaml"):
             (place / name).write_text(bad if name.endswith("xml") else "logger: [")
-    process = subprocess.Popen([sys.executable, "-m", "embedded_clickhouse", "--path", "data", "--port", "0"],
-                               cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
-                               text=True, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "embedded_clickhouse", "--path", "data", "--port", "0"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        text=True,
+        stdout=subprocess.PIPE,
+    )
     try:
         client = Client("127.0.0.1", int(process.stdout.readline().split(":")[1].split(",")[0]))
         assert client.execute("SELECT value FROM system.settings WHERE name = 'max_threads'") != [("7",)]
@@ -174,6 +214,7 @@ def test_concurrent_starts_on_one_directory(tmp_path):
             server.start()
         except RuntimeError as e:
             refused.append("in use by another process" in str(e))
+
     threads = [threading.Thread(target=start, args=(server,)) for server in servers]
     for thread in threads:
         thread.start()

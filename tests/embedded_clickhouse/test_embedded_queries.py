@@ -1,4 +1,5 @@
 """SELECT, settings, errors, progress, streaming."""
+
 import pytest
 from clickhouse_driver.errors import NetworkError, ServerException
 
@@ -12,16 +13,29 @@ def code_of(client, sql, *args, **kwargs):
     return caught.value.code
 
 
-@pytest.mark.parametrize(("code", "sql"), [
-    (60, "SELECT * FROM no_such_table"), (62, "SELEC 1"), (47, "SELECT no_such_column"),
-    (57, "CREATE TABLE there (a Int8) ENGINE = Memory"), (46, "SELECT noSuchFunction(1)"),
-    (395, "SELECT throwIf(number = 100000) FROM numbers(1000000)"), (81, "SELECT * FROM nowhere.t"),
-    (62, "SELECT 1; SELECT 2"), (62, "INSERT INTO there VALUES (1); SELECT 2"),
-    (62, "INSERT INTO there SELECT 1; DROP TABLE there"), (241, "SELECT groupArray(number) FROM numbers(10000000)"
-                                                                " SETTINGS max_memory_usage = 1000000"),
-    (159, "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 1 SETTINGS max_execution_time = 0.1"),
-    (115, "SELECT 1 SETTINGS no_such_setting = 1"), (43, "SELECT 1 + 'a'"), (36, "SELECT toDateTime(1, 'Nowhere')"),
-])
+@pytest.mark.parametrize(
+    ("code", "sql"),
+    [
+        (60, "SELECT * FROM no_such_table"),
+        (62, "SELEC 1"),
+        (47, "SELECT no_such_column"),
+        (57, "CREATE TABLE there (a Int8) ENGINE = Memory"),
+        (46, "SELECT noSuchFunction(1)"),
+        (395, "SELECT throwIf(number = 100000) FROM numbers(1000000)"),
+        (81, "SELECT * FROM nowhere.t"),
+        (62, "SELECT 1; SELECT 2"),
+        (62, "INSERT INTO there VALUES (1); SELECT 2"),
+        (62, "INSERT INTO there SELECT 1; DROP TABLE there"),
+        (241, "SELECT groupArray(number) FROM numbers(10000000) SETTINGS max_memory_usage = 1000000"),
+        (
+            159,
+            "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 1 SETTINGS max_execution_time = 0.1",
+        ),
+        (115, "SELECT 1 SETTINGS no_such_setting = 1"),
+        (43, "SELECT 1 + 'a'"),
+        (36, "SELECT toDateTime(1, 'Nowhere')"),
+    ],
+)
 def test_errors_have_clickhouses_code_and_leave_the_connection_unharmed(client, code, sql):
     client.execute("CREATE TABLE there (a Int8) ENGINE = Memory")
     assert code_of(client, sql) == code
@@ -31,15 +45,23 @@ def test_errors_have_clickhouses_code_and_leave_the_connection_unharmed(client, 
 def test_error_messages_are_clickhouses(client):
     with pytest.raises(ServerException) as caught:
         client.execute("SELECT * FROM no_such_table")
-    assert caught.value.message.startswith("DB::Exception: Unknown table expression identifier 'no_such_table'")
+    assert caught.value.message.startswith(
+        "DB::Exception: Unknown table expression identifier 'no_such_table'"
+    )
     assert caught.value.message.count("UNKNOWN_TABLE") == 1
 
 
 def test_limits_as_settings_of_one_query(client):
     heavy = "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 1"
     assert code_of(client, heavy, settings={"max_execution_time": 0.1}) == 159
-    assert code_of(client, "SELECT groupArray(number) FROM numbers(10000000)",
-                   settings={"max_memory_usage": 1_000_000}) == 241
+    assert (
+        code_of(
+            client,
+            "SELECT groupArray(number) FROM numbers(10000000)",
+            settings={"max_memory_usage": 1_000_000},
+        )
+        == 241
+    )
 
 
 def test_password_user_and_database_are_checked(tmp_path, connect):
@@ -58,8 +80,17 @@ def test_password_user_and_database_are_checked(tmp_path, connect):
 SETTINGS = "SELECT getSetting('max_threads'), getSetting('join_use_nulls'), getSetting('readonly')"
 
 
-@pytest.mark.parametrize("extra", [{}, {"readonly": 1}, {"readonly": 2}, {"allow_ddl": 0}, {"limit": 1},
-                                   {"max_result_rows": 1, "result_overflow_mode": "break"}])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {},
+        {"readonly": 1},
+        {"readonly": 2},
+        {"allow_ddl": 0},
+        {"limit": 1},
+        {"max_result_rows": 1, "result_overflow_mode": "break"},
+    ],
+)
 def test_settings_hold_for_one_query_only(client, extra):
     before = client.execute(SETTINGS)
     settings = {"max_threads": 3, "join_use_nulls": 1, **extra}
@@ -67,8 +98,9 @@ def test_settings_hold_for_one_query_only(client, extra):
     assert client.execute(SETTINGS) == before
     client.execute("CREATE TABLE t (a Int8) ENGINE = Memory")
     assert client.execute(SETTINGS, settings={"join_use_nulls": 1}) == [(before[0][0], True, 0)]
-    assert client.execute("SELECT currentDatabase(), count() FROM system.settings WHERE changed GROUP BY 1") == \
-        client.execute("SELECT currentDatabase(), count() FROM system.settings WHERE changed GROUP BY 1")
+    assert client.execute(
+        "SELECT currentDatabase(), count() FROM system.settings WHERE changed GROUP BY 1"
+    ) == client.execute("SELECT currentDatabase(), count() FROM system.settings WHERE changed GROUP BY 1")
 
 
 def test_readonly_refuses_writes(client):
@@ -97,7 +129,9 @@ def test_settings_change_the_types_of_the_answer(client):
     sql = "SELECT b.y AS y FROM (SELECT 1 AS x) AS a LEFT JOIN (SELECT 2 AS x, 3 AS y) AS b USING x"
     assert client.execute(sql, with_column_types=True) == ([(0,)], [("y", "UInt8")])
     assert client.execute(sql, with_column_types=True, settings={"join_use_nulls": 1}) == (
-        [(None,)], [("y", "Nullable(UInt8)")])
+        [(None,)],
+        [("y", "Nullable(UInt8)")],
+    )
 
 
 def test_use_and_temporary_tables_last_as_long_as_the_connection(client, connect, db):
@@ -131,8 +165,9 @@ def test_progress_and_profile(client):
     assert (client.last_query.progress.rows, client.last_query.profile_info.rows) == (200_000, 1)
     client.execute("INSERT INTO t VALUES", [(1,), (2,)])
     assert client.last_query.progress.written_rows == 2
-    reports = client.execute_with_progress("SELECT sum(sleepEachRow(0.01)) FROM numbers(50) "
-                                           "SETTINGS max_block_size = 5")
+    reports = client.execute_with_progress(
+        "SELECT sum(sleepEachRow(0.01)) FROM numbers(50) SETTINGS max_block_size = 5"
+    )
     assert len(list(reports)) > 2
     assert reports.get_result() == [(0,)]
 
@@ -144,8 +179,9 @@ def resident_megabytes(pid):
 
 def test_streaming_needs_little_memory(client, server):
     before, total, peak = resident_megabytes(server.pid), 0, 0
-    for row in client.execute_iter("SELECT number, toString(number) FROM numbers(3000000)",
-                                   settings={"max_block_size": 65536}):
+    for row in client.execute_iter(
+        "SELECT number, toString(number) FROM numbers(3000000)", settings={"max_block_size": 65536}
+    ):
         total += row[0]
         if row[0] % 500_000 == 0:
             peak = max(peak, resident_megabytes(server.pid))
@@ -162,6 +198,7 @@ def test_a_client_that_stops_reading_early(client, connect):
 
 def test_compression_is_refused_clearly_and_strangers_are_hung_up_on(server, client):
     import socket
+
     with socket.create_connection((server.host, server.port)) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert stranger.recv(100) == b""

@@ -1,4 +1,5 @@
 """Queries that run: seen, killed, cancelled, abandoned, side by side."""
+
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ def start(connect, wait_until, client):
                 ended.append(runner.execute(sql, query_id=query_id))
             except ServerException as e:
                 ended.append(e.code)
+
         thread = threading.Thread(target=run, daemon=True)
         threads.append(thread)
         thread.start()
@@ -31,7 +33,9 @@ def start(connect, wait_until, client):
         def result():
             thread.join(10)
             return ended[0]
+
         return result
+
     yield make
     client.execute("KILL QUERY WHERE startsWith(query_id, 'run-') SYNC")
     for thread in threads:
@@ -39,14 +43,24 @@ def start(connect, wait_until, client):
 
 
 def processes(client, query_id):
-    return client.execute("SELECT user, current_database, query FROM system.processes WHERE query_id = %(q)s",
-                          {"q": query_id})
+    return client.execute(
+        "SELECT user, current_database, query FROM system.processes WHERE query_id = %(q)s", {"q": query_id}
+    )
 
 
-@pytest.mark.parametrize("sql", [ENDLESS, ENDLESS_INSERT,
-                                 "SELECT sleepEachRow(0.1) FROM numbers(1000) SETTINGS max_block_size = 5"])
-@pytest.mark.parametrize("where", ["query_id = 'run-1'", "query_id LIKE 'run-%'", "startsWith(query_id, 'run-')",
-                                   "user = 'default' AND current_database = currentDatabase()"])
+@pytest.mark.parametrize(
+    "sql",
+    [ENDLESS, ENDLESS_INSERT, "SELECT sleepEachRow(0.1) FROM numbers(1000) SETTINGS max_block_size = 5"],
+)
+@pytest.mark.parametrize(
+    "where",
+    [
+        "query_id = 'run-1'",
+        "query_id LIKE 'run-%'",
+        "startsWith(query_id, 'run-')",
+        "user = 'default' AND current_database = currentDatabase()",
+    ],
+)
 def test_kill_from_another_connection(client, start, db, sql, where):
     client.execute("CREATE TABLE t (a UInt64) ENGINE = MergeTree ORDER BY a")
     result = start(sql, "run-1")
@@ -115,8 +129,15 @@ def test_fifty_connections_at_once(connect):
     def work(i):
         own = connect()
         barrier.wait(30)
-        return [own.execute("SELECT %(i)s, count() FROM numbers(100000) WHERE number %% 7 = 0", {"i": i},
-                            settings={"max_threads": 1 + i % 2}) for _ in range(3)]
+        return [
+            own.execute(
+                "SELECT %(i)s, count() FROM numbers(100000) WHERE number %% 7 = 0",
+                {"i": i},
+                settings={"max_threads": 1 + i % 2},
+            )
+            for _ in range(3)
+        ]
+
     with ThreadPoolExecutor(50) as pool:
         assert list(pool.map(work, range(50))) == [[[(i, 14286)]] * 3 for i in range(50)]
 
@@ -140,6 +161,7 @@ def test_a_connection_lives_on_after_its_query_was_killed(client, connect, start
             other.execute(ENDLESS, query_id="run-1", settings={"max_threads": 1})
         except ServerException as e:
             ended.append(e.code)
+
     thread = threading.Thread(target=run)
     thread.start()
     wait_until(lambda: processes(client, "run-1"))
