@@ -1,0 +1,290 @@
+"""What ``make demo`` does, step by step."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from web_analytics import build
+from web_analytics.clickhouse import ClickHouse
+from web_analytics.partitions import ONE_DAY, DateRange, lookback, newest_closed_day
+from web_analytics.settings import Settings
+from web_analytics.teams import select_teams
+
+from demo import access_log, coverage, sample_data, verification
+from demo.server import DemoServer, RunningServer
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".demo"
+CONN_ID = "clickhouse_default"
+BACKFILL = "web_analytics_backfill"
+MAX_RUNS = 5
+MAX_DAYS_BACK = 365
+MAX_PARTITIONS = 100
+
+
+class DemoFailed(RuntimeError):
+    """A step did not do what it should; the message is for people."""
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """What the last demonstration compared, so that the comparison can be repeated."""
+
+    dates: DateRange
+    team_ids: tuple[int, ...]
+
+    def save(self, home: Path) -> None:
+        content = {"date_start": self.dates.start, "date_end": self.dates.end, "team_ids": self.team_ids}
+        (home / "last_run.json").write_text(json.dumps(content, default=str) + "\n")
+
+    @classmethod
+    def load(cls, home: Path) -> LastRun:
+        try:
+            content = json.loads((home / "last_run.json").read_text())
+        except FileNotFoundError:
+            raise DemoFailed("There is no finished demonstration to compare; run `make demo` first.") from None
+        dates = DateRange(
+            date.fromisoformat(content["date_start"]), date.fromisoformat(content["date_end"])
+        )
+        return cls(dates, tuple(content["team_ids"]))
+
+
+def run(log_path: Path | None = None) -> bool:
+    """The whole demonstration, on a fresh server.
+
+    :param log_path: an access log to load instead of made-up events.
+    :returns: whether the tables hold exactly what the raw events say.
+    """
+    if log_path is not None:
+        access_log.check_readable(log_path)
+    settings = Settings.load(environment={})
+    server = prepare(settings, log_path)
+    now = datetime.now(UTC)
+    with _connect(server) as clickhouse:
+        team_ids = tuple(sorted(select_teams(clickhouse, settings).team_ids))
+        conf = _conf_for_log(clickhouse, settings, now) if log_path is not None else {}
+        _show_coverage(clickhouse, settings, team_ids, conf, "Before")
+        for _ in range(MAX_RUNS):
+            decision = backfill(clickhouse, server, conf)
+            if not decision["dates_left"]:
+                break
+        _show_coverage(clickhouse, settings, team_ids, conf, "After")
+        dates = DateRange(
+            date.fromisoformat(decision["date_start"]), date.fromisoformat(decision["date_end"])
+        )
+        last_run = LastRun(dates, team_ids)
+        last_run.save(HOME)
+        return verify(clickhouse, settings, last_run)
+
+
+def prepare(settings: Settings, log_path: Path | None = None) -> RunningServer:
+    """A fresh server with schema, events and, for made-up events, a history with gaps."""
+    (HOME / "last_run.json").unlink(missing_ok=True)
+    with _step("starting an embedded ClickHouse in .demo/clickhouse"):
+        server = DemoServer(HOME).start(fresh=True)
+    with _connect(server) as clickhouse:
+        with _step("creating PostHog's tables, empty"):
+            sample_data.create_source(clickhouse)
+        with _step("bin/airflow db migrate"):
+            _airflow(server, ["db", "migrate"], HOME / "migrate.log")
+        with _step("bin/airflow dags test web_analytics_setup"):
+            _airflow(server, ["dags", "test", "web_analytics_setup"], HOME / "setup.log")
+        if log_path is not None:
+            _load_access_log(clickhouse, settings, log_path)
+        else:
+            _load_sample_data(clickhouse, settings)
+    return server
+
+
+def verify(clickhouse: ClickHouse, settings: Settings, last_run: LastRun) -> bool:
+    """Compares the tables with the raw events and prints the outcome."""
+    with _step(
+        f"comparing both tables with the raw events, {last_run.dates.start} to {last_run.dates.end - ONE_DAY}"
+    ):
+        expected = verification.expected_rows(
+            clickhouse, last_run.dates, last_run.team_ids, settings.bucket_minutes
+        )
+        stored = verification.stored_rows(clickhouse, last_run.dates)
+        outcome = verification.compare(expected, stored, last_run.dates, last_run.team_ids)
+    print(
+        f"\n{outcome.team_days} (team, day) compared: pageviews and sessions in both tables, bounces and duration.\n"
+        f"{outcome.left_out} pageviews have no valid session id and are in neither table, by design."
+    )
+    if outcome.differences:
+        print(f"{len(outcome.differences)} numbers are wrong. The first: {outcome.differences[0]}.")
+    elif not outcome.pageviews:
+        raise DemoFailed("There is nothing to compare: no enabled team has a pageview on these dates.")
+    print(outcome, flush=True)
+    return outcome.is_exact
+
+
+def verify_again() -> bool:
+    """The comparison of the last demonstration once more."""
+    settings = Settings.load(environment={})
+    last_run = LastRun.load(HOME)
+    with _connect(_running_server()) as clickhouse:
+        return verify(clickhouse, settings, last_run)
+
+
+def show_coverage() -> None:
+    """The coverage of the lookback, as it is now."""
+    settings = Settings.load(environment={})
+    with _connect(_running_server()) as clickhouse:
+        team_ids = tuple(select_teams(clickhouse, settings).team_ids)
+        _show_coverage(clickhouse, settings, team_ids, {}, "Now")
+
+
+def serve() -> None:
+    """Leaves a server with data running: the one of the last demonstration, or one with fresh sample data."""
+    server = DemoServer(HOME)
+    if server.data_directory.exists():
+        with _step("starting the embedded ClickHouse on the data of the last demonstration"):
+            running = server.start(fresh=False)
+    else:
+        running = prepare(Settings.load(environment={}))
+    print(f"AIRFLOW_CONN_CLICKHOUSE_DEFAULT={running.connection_uri}")
+
+
+def stop() -> None:
+    stopped = DemoServer(HOME).stop()
+    print("The embedded ClickHouse is stopped." if stopped else "No embedded ClickHouse of this checkout is running.")
+
+
+def backfill(clickhouse: ClickHouse, server: RunningServer, conf: Mapping[str, Any]) -> dict[str, Any]:
+    """One real run of the DAG in a process of its own.
+
+    :returns: the numbers of its decision.
+    """
+    arguments = ["dags", "test", BACKFILL, *(["--conf", json.dumps(conf)] if conf else [])]
+    with _step("bin/airflow " + " ".join(arguments) + " (log in .demo/backfill.log)"):
+        _airflow(server, arguments, HOME / "backfill.log")
+    decisions = clickhouse.query("sample_data/read_last_decision")
+    if not decisions:
+        raise DemoFailed("The run wrote no decision to web_analytics_backfill_log; see .demo/backfill.log.")
+    row = decisions[0]
+    details = json.loads(row["details"])
+    print(f"\nThe run decided: {row['status']}. Why: {row['reason']}.")
+    print(f"Dates, newest first: {', '.join(details['dates']) or 'none'}; left to the next run: {details['dates_left']}.")
+    return details
+
+
+def conf_for_days(days: Sequence[date], today: date, settings: Settings) -> dict[str, int]:
+    """The run's conf where its defaults would not build all of these missing days."""
+    conf = {}
+    if (age := (today - min(days)).days) > settings.lookback_days:
+        conf["days_back"] = min(age, MAX_DAYS_BACK)
+    if len(days) > settings.max_partitions_per_run:
+        conf["max_partitions"] = min(len(days), MAX_PARTITIONS)
+    if 2 * len(days) < settings.min_missing_partitions:
+        conf["min_missing_partitions"] = 2 * len(days)
+    return conf
+
+
+def _load_sample_data(clickhouse: ClickHouse, settings: Settings) -> None:
+    now = datetime.now(UTC)
+    today, newest_closed = now.date(), newest_closed_day(now, settings.settling)
+    with _step(f"generating {sample_data.EVENTS:,} events of {sample_data.DAYS} days up to {today - ONE_DAY}"):
+        sample_data.load(clickhouse, today)
+    gaps = sample_data.planned_gaps(today, newest_closed, settings.lookback_days)
+    days = sample_data.days_to_build(list(lookback(today, settings.lookback_days)), newest_closed, gaps)
+    team_ids = sorted(select_teams(clickhouse, settings).team_ids)
+    with _step(f"building a history of {len(days)} days for {len(team_ids)} teams"):
+        for day in days:
+            build.build_partition(clickhouse, settings, day, team_ids, run_id="demo_history")
+    with _step(f"punching gaps into it: {len(gaps)} dates"):
+        for gap in gaps:
+            sample_data.punch(clickhouse, gap)
+
+
+def _load_access_log(clickhouse: ClickHouse, settings: Settings, log_path: Path) -> None:
+    newest_closed = newest_closed_day(datetime.now(UTC), settings.settling)
+    with _step(f"loading the access log {log_path}"):
+        summary = access_log.load(clickhouse, log_path, newest_closed)
+        clickhouse.run(
+            "sample_data/enable_team",
+            {"team_id": access_log.TEAM_ID, "backfill_days": settings.backfill_days},
+        )
+    print(
+        f"  lines: {summary.lines} read = {summary.taken} page requests taken + {summary.ignored} ignored "
+        f"+ {summary.malformed} malformed\n"
+        f"  days: {summary.first_day} to {summary.last_day}, shifted by {summary.shift_days} days to end on "
+        f"{newest_closed}"
+    )
+
+
+def _conf_for_log(clickhouse: ClickHouse, settings: Settings, now: datetime) -> dict[str, int]:
+    everything = DateRange(settings.partitions_start_date, now.date() + ONE_DAY)
+    rows = verification.expected_rows(clickhouse, everything, (), settings.bucket_minutes)
+    days = sorted({row["day"] for row in rows if row["pageviews"]})
+    if not days:
+        raise DemoFailed(f"The log's page requests all lie before {settings.partitions_start_date}.")
+    return conf_for_days(days, now.date(), settings)
+
+
+def _show_coverage(
+    clickhouse: ClickHouse, settings: Settings, team_ids: Sequence[int], conf: Mapping[str, Any], title: str
+) -> None:
+    now = datetime.now(UTC)
+    days = lookback(now.date(), conf.get("days_back", settings.lookback_days))
+    covered = coverage.cover(
+        days,
+        newest_closed_day(now, settings.settling),
+        verification.expected_rows(clickhouse, days, team_ids, settings.bucket_minutes),
+        verification.stored_rows(clickhouse, days, team_ids),
+    )
+    print(f"\n{title}:\n{coverage.describe(covered)}\n", flush=True)
+
+
+def _running_server() -> RunningServer:
+    running = DemoServer(HOME).find()
+    if running is None:
+        raise DemoFailed("The demonstration's ClickHouse is not running; `python -m demo serve` starts it again.")
+    return running
+
+
+def _connect(server: RunningServer) -> ClickHouse:
+    os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
+    return ClickHouse(CONN_ID, origin="demo")
+
+
+def _airflow(server: RunningServer, arguments: Sequence[str], log_file: Path) -> None:
+    """Runs bin/airflow on the demonstration's server, whatever settings the caller's environment holds."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WEB_ANALYTICS_")}
+    environment["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
+    with open(log_file, "wb") as output:
+        status = subprocess.run(
+            [ROOT / "bin" / "airflow", *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
+    if status:
+        tail = "\n".join(log_file.read_text(errors="replace").splitlines()[-25:])
+        raise DemoFailed(
+            f"bin/airflow {' '.join(arguments)} ended with status {status}. The end of "
+            f"{log_file.relative_to(ROOT)}:\n{tail}"
+        )
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    started = time.monotonic()
+    print(f"- {what} ... ", end="", flush=True)
+    try:
+        yield
+    except BaseException:
+        print("failed", flush=True)
+        raise
+    print(f"{timedelta(seconds=time.monotonic() - started).total_seconds():.1f} s", flush=True)

@@ -1,0 +1,137 @@
+"""Compares what the tables hold with what an independent query finds in the raw events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from web_analytics.clickhouse import ClickHouse
+from web_analytics.partitions import DateRange
+from web_analytics.tables import TABLES
+
+Row = Mapping[str, Any]
+TeamDay = tuple[date, int]
+
+# uniq() is an estimate, but one that only depends on the set of sessions: the merged states of a table and the
+# same function over the raw events must agree to the last digit.
+MEASURES = {
+    "stats": ("pageviews", "session_estimate"),
+    "bounces": ("pageviews", "sessions", "bounces", "duration", "session_estimate"),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Difference:
+    """One number that is not what the raw events say."""
+
+    day: date
+    team_id: int
+    table: str
+    measure: str
+    expected: int
+    found: int
+
+    def __str__(self) -> str:
+        return (
+            f"team {self.team_id}, {self.day}, web_pre_aggregated_{self.table}, {self.measure}: "
+            f"expected {self.expected}, found {self.found}"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The outcome over all (team, day) of the compared dates.
+
+    :ivar pageviews: what the tables must hold.
+    :ivar left_out: pageviews without a valid session, which no table holds.
+    :ivar lost: pageviews that the tables fall short of, summed over tables, teams and days.
+    :ivar duplicated: pageviews that they exceed, likewise.
+    """
+
+    dates: int
+    teams: int
+    team_days: int
+    pageviews: int
+    left_out: int
+    lost: int
+    duplicated: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def is_exact(self) -> bool:
+        return not self.differences
+
+    def __str__(self) -> str:
+        return (
+            f"{'verified' if self.is_exact else 'NOT verified'}: dates={self.dates} tables={len(MEASURES)} "
+            f"teams={self.teams} pageviews={self.pageviews} lost={self.lost} duplicated={self.duplicated}"
+        )
+
+
+def expected_rows(
+    clickhouse: ClickHouse, dates: DateRange, team_ids: Collection[int], bucket_minutes: int
+) -> list[Row]:
+    """What the raw events say, one row per (team, day)."""
+    return clickhouse.query(
+        "verify/oracle_posthog", {**_range(dates, team_ids), "bucket_minutes": bucket_minutes}
+    )
+
+
+def stored_rows(
+    clickhouse: ClickHouse, dates: DateRange, team_ids: Collection[int] = ()
+) -> dict[str, list[Row]]:
+    """What the tables hold, by short table name; of all teams unless some are named."""
+    return {
+        table.short_name: clickhouse.query(
+            f"verify/oracle_stored_{table.short_name}", _range(dates, team_ids)
+        )
+        for table in TABLES
+    }
+
+
+def compare(
+    expected: Iterable[Row], stored: Mapping[str, Iterable[Row]], dates: DateRange, team_ids: Collection[int]
+) -> Comparison:
+    """Compares every measure of every (team, day) of the dates.
+
+    :param expected: of any dates and teams; only ``dates`` and ``team_ids`` count.
+    :param stored: by short table name. Rows of other teams count as well: nothing is expected of them.
+    """
+    truth = {
+        key: row for key, row in _by_team_day(expected, dates).items() if row["team_id"] in set(team_ids)
+    }
+    found = {table: _by_team_day(stored[table], dates) for table in MEASURES}
+    keys = sorted({key for key, row in truth.items() if row["pageviews"]}.union(*found.values()))
+    differences = [
+        Difference(day, team_id, table, measure, wanted, got)
+        for day, team_id in keys
+        for table, measures in MEASURES.items()
+        for measure in measures
+        if (wanted := _number(truth, (day, team_id), measure))
+        != (got := _number(found[table], (day, team_id), measure))
+    ]
+    pageview_gaps = [each.expected - each.found for each in differences if each.measure == "pageviews"]
+    return Comparison(
+        dates=len({day for day, _ in keys}),
+        teams=len(team_ids),
+        team_days=len(keys),
+        pageviews=sum(row["pageviews"] for row in truth.values()),
+        left_out=sum(row["left_out"] for row in truth.values()),
+        lost=sum(gap for gap in pageview_gaps if gap > 0),
+        duplicated=sum(-gap for gap in pageview_gaps if gap < 0),
+        differences=tuple(differences),
+    )
+
+
+def _range(dates: DateRange, team_ids: Collection[int]) -> dict[str, Any]:
+    return {"date_start": dates.start, "date_end": dates.end, "team_ids": sorted(team_ids)}
+
+
+def _by_team_day(rows: Iterable[Row], dates: DateRange) -> dict[TeamDay, Row]:
+    return {(row["day"], row["team_id"]): row for row in rows if row["day"] in dates}
+
+
+def _number(rows: Mapping[TeamDay, Row], key: TeamDay, measure: str) -> int:
+    return rows[key][measure] if key in rows else 0

@@ -1,0 +1,2 @@
+-- Takes numbered lines from the client.
+INSERT INTO access_log_lines (line_number, line) VALUES
