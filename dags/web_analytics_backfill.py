@@ -118,15 +118,15 @@ def web_analytics_backfill():
         return backfill_steps.plan(detected, decided)
 
     # Later steps weigh more, so that a date is finished before the next one is started.
-    mapped = {"map_index_template": "{{ partition_date }}", "weight_rule": "upstream", "pool": POOL}
+    mapped = {"map_index_template": "{{ map_label }}", "weight_rule": "upstream", "pool": POOL}
 
     @task_group
-    def build_date(partition_date, plan_id):
+    def build_date(day, plan_id):
         @task(**mapped)
-        def stage(partition_date, plan_id):
+        def stage(day, plan_id):
             from web_analytics import backfill_steps
 
-            return backfill_steps.stage_date(partition_date, plan_id)
+            return backfill_steps.stage_date(day, plan_id)
 
         @task(**mapped)
         def insert_stats(staged):
@@ -157,7 +157,7 @@ def web_analytics_backfill():
 
             backfill_steps.release_date(staged)
 
-        staged = stage(partition_date, plan_id).as_setup()
+        staged = stage(day, plan_id).as_setup()
         inserted = [insert_stats(staged), insert_bounces(staged)]
         published = publish(staged)
         inserted >> published >> release(staged).as_teardown(setups=staged)

@@ -23,6 +23,8 @@ PUBLISH_TASK_ID = "build_date.publish"
 class BackfillIncomplete(RuntimeError):
     """At least one planned date was not published."""
 
+    code = "backfill_incomplete"
+
 
 def _settings_and_conf() -> tuple[Settings, BackfillConf]:
     settings = Settings.load()
@@ -132,7 +134,7 @@ def plan(detected: dict[str, Any], decided: dict[str, Any]) -> list[dict[str, st
     settings, conf = _settings_and_conf()
     if not decided["dry_run"]:
         log.info("Building %d dates, newest first: %s.", len(decided["dates"]), ", ".join(decided["dates"]))
-        return [{"partition_date": day, "plan_id": decided["plan_id"]} for day in decided["dates"]]
+        return [{"day": day, "plan_id": decided["plan_id"]} for day in decided["dates"]]
     days = [date.fromisoformat(day) for day in decided["dates"]]
     with open_clickhouse(settings, current_task()) as clickhouse:
         teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
@@ -147,20 +149,20 @@ def log_skip(decided: dict[str, Any]) -> None:
     log.info("Nothing is built: %s.", decided["reason"])
 
 
-def stage_date(partition_date: str, plan_id: str) -> dict[str, str]:
+def stage_date(day: str, plan_id: str) -> dict[str, str]:
     """Locks the date and stages the sessions of its planned teams that are still selected."""
-    label_map_index(partition_date)
+    label_map_index(day)
     settings, task = Settings.load(), current_task()
-    day = date.fromisoformat(partition_date)
+    partition_date = date.fromisoformat(day)
     with open_clickhouse(settings, task) as clickhouse:
         selected = select_teams(clickhouse, settings).team_ids
-        team_ids = selected.intersection(detection.planned_teams(clickhouse, plan_id, day))
+        team_ids = selected.intersection(detection.planned_teams(clickhouse, plan_id, partition_date))
         try:
-            return build.stage(clickhouse, settings, task, day, team_ids).to_xcom()
+            return build.stage(clickhouse, settings, task, partition_date, team_ids).to_xcom()
         except Exception:
             # Airflow does not run the teardown of a setup that failed.
             if is_last_try():
-                build.release_if_owned(clickhouse, task, day)
+                build.release_if_owned(clickhouse, task, partition_date)
             raise
 
 

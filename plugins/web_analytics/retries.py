@@ -33,6 +33,7 @@ PERMANENT: dict[int | str, str] = {
     497: "the user lacks a right",
     516: "user or password is wrong",
     "bad_setting": "a setting or the run's conf has to be changed first",
+    "backfill_incomplete": "the tasks of the dates were tried already",
     "lock_lost": "the date belongs to another run now",
     "schema_mismatch": "the schema has to be changed first",
     "verification_failed": "it was tried twice already within the task",

@@ -44,7 +44,7 @@ def label_map_index(label: str) -> None:
     """What the grid shows instead of the mapped task's number."""
     from airflow.sdk import get_current_context
 
-    get_current_context()["partition_date"] = label
+    get_current_context()["map_label"] = label
 
 
 def open_clickhouse(settings: Settings, task: TaskIdentity) -> ClickHouse:

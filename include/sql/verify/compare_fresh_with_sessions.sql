@@ -43,9 +43,9 @@ WITH
 SELECT
     table_name,
     team_id,
-    measure.1 AS measure,
-    sumIf(measure.2, side = 'expected') AS expected,
-    sumIf(measure.2, side = 'found') AS found
+    pair.1 AS measure,
+    sumIf(pair.2, side = 'expected') AS expected,
+    sumIf(pair.2, side = 'found') AS found
 FROM
 (
     SELECT '{{ stats }}' AS table_name, 'expected' AS side, team_id, arraySlice(measures, 1, 2) AS measures FROM staged
@@ -56,8 +56,8 @@ FROM
     UNION ALL
     SELECT '{{ bounces }}', 'found', team_id, measures FROM found_bounces
 )
-ARRAY JOIN measures AS measure
-GROUP BY table_name, team_id, measure.1
+ARRAY JOIN measures AS pair
+GROUP BY table_name, team_id, measure
 HAVING expected != found
 ORDER BY table_name, team_id, measure
 LIMIT 100

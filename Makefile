@@ -1,0 +1,64 @@
+# Everything a person runs. Each target makes its own environment first; `make demo` and `make test` need only
+# Python 3.11 (or newer), git and make.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+export PYTHONPATH := plugins:.
+# Airflow sends usage data home unless told otherwise; a checkout does not.
+export SCARF_ANALYTICS := false
+
+.PHONY: help install demo verify stop ui test test-slow lint format lock bench clean
+
+help:
+	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
+	@echo "make demo ACCESS_LOG=path  the same on a web server's access log in combined format"
+	@echo "make verify                compare the demo's tables with the raw events again"
+	@echo "make ui                    Airflow with its UI on the demo's ClickHouse"
+	@echo "make stop                  stop the demo's ClickHouse"
+	@echo "make test                  all tests but the slow ones; make test-slow: those"
+	@echo "make lint, make format     ruff; make lock: constraints.txt from requirements*.txt"
+	@echo "make bench                 benchmarks"
+
+install: $(STAMP)
+
+$(STAMP): requirements.txt requirements-dev.txt constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$$(sed -n 's/^uv==//p' constraints.txt)"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-dev.txt -c constraints.txt
+	touch $@
+
+demo: install
+	$(BIN)/python -m demo run $(if $(ACCESS_LOG),--access-log "$(ACCESS_LOG)")
+
+verify: install
+	$(BIN)/python -m demo verify
+
+stop: install
+	$(BIN)/python -m demo stop
+
+ui: install
+	$(BIN)/python -m demo ui
+
+test: install
+	$(BIN)/python -m pytest -m "not slow" tests
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow tests
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: install
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --upgrade \
+		requirements-dev.txt -o constraints.txt
+
+bench: install
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+clean: stop
+	rm -rf .venv .airflow .demo .bench .chaos
