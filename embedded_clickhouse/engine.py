@@ -15,8 +15,8 @@ from .statements import SELECT, SET, TABULAR, quote, quote_name
 # user and query id, "user<TAB>id", to where the engine shows a query's settings.
 TAG = "stream_like_engine_insert_queue"
 OWN = "/* embedded_clickhouse */ "  # marks the server's own statements, which the views leave out
+READONLY = 164
 PROCESSES = "system.client_processes"
-LOGS = {"engine_query_log": "query_log"}
 
 
 def structure(columns):
@@ -38,9 +38,8 @@ class Engine:
             self.settings = self.defaults(self._admin)
             self._admin.query("SYSTEM FLUSH LOGS")  # creates the log tables that the config asks for
             self._create_view("processes", PROCESSES)
-            for log, view in LOGS.items():
-                if self.rows(f"EXISTS TABLE system.{log}")[0][0]:
-                    self._create_view(log, f"system.{view}")
+            if self.rows("EXISTS TABLE system.engine_query_log") == [[1]]:
+                self._create_view("engine_query_log", "system.query_log")
 
     def _create_view(self, table, view):
         tag = f"Settings['{TAG}']"
@@ -82,13 +81,11 @@ class Engine:
         with self._lock:
             return list(self._running.items())
 
-    def kill_tag(self, tag):
+    def kill(self, tag=None):
+        """Ends the query of the tag, or all of the clients' queries, without waiting for it."""
         with engine_errors():
-            self._admin.query(f"{OWN}KILL QUERY WHERE Settings['{TAG}'] = {quote(tag)} ASYNC")
-
-    def kill_all(self):
-        with engine_errors():
-            self._admin.query(f"{OWN}KILL QUERY WHERE Settings['{TAG}'] != '' ASYNC")
+            self._admin.query(f"{OWN}KILL QUERY WHERE Settings['{TAG}'] "
+                              f"{'!= ' + quote('') if tag is None else '= ' + quote(tag)} ASYNC")
 
 
 class Session:
@@ -136,7 +133,15 @@ class Session:
                 created.append(name)
                 with self.client_rows(columns, blocks) as source:
                     self.run(f"INSERT INTO {name} SELECT * FROM {source}")
-            self._set(query.id, settings)
+            try:
+                self._set({TAG: self.tag(query.id), **settings})
+            except EngineError as e:
+                if e.code != READONLY:
+                    raise
+                # The client itself has made its session read-only, so that nothing was set.
+                refused, settings = settings, {}
+                if refused:
+                    raise
             yield
         finally:
             try:
@@ -155,13 +160,8 @@ class Session:
                 raise EngineError(115, f"Unknown setting '{name}'. (UNKNOWN_SETTING)")
         return {name: value for name, value, _ in settings if name in self._engine.settings}
 
-    def _set(self, query_id, settings):
-        pairs = {TAG: self.tag(query_id), **settings}
-        try:
-            self.run("SET " + ", ".join(f"{name} = {quote(value)}" for name, value in pairs.items()))
-        except EngineError as e:
-            if e.code != 164 or settings:  # the client itself made its session read-only
-                raise
+    def _set(self, settings):
+        self.run("SET " + ", ".join(f"{name} = {quote(value)}" for name, value in settings.items()))
 
     def describe(self, sql):
         """(name, type) of a SELECT's columns, or None if it has an error or two columns of one name.

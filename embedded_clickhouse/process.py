@@ -53,7 +53,11 @@ class EmbeddedClickHouse:
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                 start_new_session=True, env={**os.environ, "PYTHONPATH": python_path})
         self.pid = self._process.pid
-        found = re.match(r".* on (\S+):(\d+),", self._ready_line())
+        try:
+            found = re.match(r".* on (\S+):(\d+),", self._ready_line())
+        except BaseException:  # interrupted while waiting
+            self.kill()
+            raise
         if not found:
             self.kill()
             tail = self.log_file.read_text(errors="replace")[-2000:].strip()

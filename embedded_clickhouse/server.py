@@ -122,7 +122,7 @@ class Connection:
             seen = b""
         if seen in (b"", bytes([ClientPacketTypes.CANCEL])):
             self._cancelled = True
-            self._engine.kill_tag(self._session.tag(query_id))
+            self._engine.kill(self._session.tag(query_id))
 
 
 class Server:
@@ -157,7 +157,7 @@ class Server:
     def stop(self, seconds=1):
         """Ends what runs and waits a little for it; the engine needs no more than a kill -9 would."""
         self._listener.close()
-        self.engine.kill_all()
+        self.engine.kill()
         deadline = time.monotonic() + seconds
         while self.engine.running_queries() and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -13,8 +13,8 @@ CLIENT_INSERT = re.compile(r"\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?!FUNCTION\b)(?P<t
 INSERT_FORMAT = re.compile(r"\s*INSERT\b.*?\bFORMAT\s+\w+\s", re.I | re.S)
 KILL_QUERY = re.compile(r"\s*KILL\s+QUERY\s+WHERE\b(?P<where>.*?)(?P<mode>\b(?:SYNC|ASYNC|TEST))?\s*",
                         re.I | re.S)
-SELECT = re.compile(r"[\s(]*(SELECT|WITH|FROM)\b", re.I)
-TABULAR = re.compile(r"[\s(]*(SELECT|WITH|FROM|SHOW|EXISTS|DESC|DESCRIBE|EXPLAIN|CHECK)\b", re.I)
+SELECT = re.compile(r"[\s(]*(SELECT|FROM|WITH(?!.*\bINSERT\s+INTO\b))\b", re.I | re.S)
+TABULAR = re.compile(rf"{SELECT.pattern}|\s*(SHOW|EXISTS|DESC|DESCRIBE|EXPLAIN|CHECK)\b", re.I | re.S)
 SET = re.compile(r"\s*SET\b", re.I)
 FORMAT = re.compile(r"\bFORMAT\s+\w+(?=\s*(SETTINGS\b[^()]*)?$)", re.I)
 PROCESSES = re.compile(r"\bsystem\s*\.\s*processes\b", re.I)

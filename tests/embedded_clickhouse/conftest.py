@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -13,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-"))
 
 from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
 
 from embedded_clickhouse.process import EmbeddedClickHouse
 
@@ -64,3 +66,21 @@ def wait_until():
         return value
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def code_of():
+    """The code of the error that a statement ends with; the connection is unharmed afterwards."""
+
+    def run(client, *args, **kwargs):
+        # The driver hangs up after every error, which would hide a connection that is out of step.
+        with patch.object(client, "disconnect"):
+            with pytest.raises(ServerException) as caught:
+                client.execute(*args, **kwargs)
+            sock = client.connection.socket
+            client.connection.is_query_executing = False
+            assert client.execute("SELECT 'unharmed'") == [("unharmed",)]
+            assert client.connection.socket is sock
+        return caught.value.code
+
+    return run

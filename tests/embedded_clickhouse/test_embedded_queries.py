@@ -1,16 +1,11 @@
 """SELECT, settings, errors, progress, streaming."""
 
+import socket
+
 import pytest
 from clickhouse_driver.errors import NetworkError, ServerException
 
 from embedded_clickhouse.process import EmbeddedClickHouse
-
-
-def code_of(client, sql, *args, **kwargs):
-    with pytest.raises(ServerException) as caught:
-        client.execute(sql, *args, **kwargs)
-    assert client.execute("SELECT 'unharmed'") == [("unharmed",)]
-    return caught.value.code
 
 
 @pytest.mark.parametrize(
@@ -36,7 +31,7 @@ def code_of(client, sql, *args, **kwargs):
         (36, "SELECT toDateTime(1, 'Nowhere')"),
     ],
 )
-def test_errors_have_clickhouses_code_and_leave_the_connection_unharmed(client, code, sql):
+def test_errors_have_clickhouses_code_and_leave_the_connection_unharmed(client, code, sql, code_of):
     client.execute("CREATE TABLE there (a Int8) ENGINE = Memory")
     assert code_of(client, sql) == code
     assert client.execute("SELECT count() FROM there") == [(0,)]
@@ -51,7 +46,7 @@ def test_error_messages_are_clickhouses(client):
     assert caught.value.message.count("UNKNOWN_TABLE") == 1
 
 
-def test_limits_as_settings_of_one_query(client):
+def test_limits_as_settings_of_one_query(client, code_of):
     heavy = "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 1"
     assert code_of(client, heavy, settings={"max_execution_time": 0.1}) == 159
     assert (
@@ -103,7 +98,7 @@ def test_settings_hold_for_one_query_only(client, extra):
     ) == client.execute("SELECT currentDatabase(), count() FROM system.settings WHERE changed GROUP BY 1")
 
 
-def test_readonly_refuses_writes(client):
+def test_readonly_refuses_writes(client, code_of):
     client.execute("CREATE TABLE t (a Int8) ENGINE = Memory")
     for level in (1, 2):
         assert code_of(client, "INSERT INTO t SELECT 1", settings={"readonly": level}) == 164
@@ -118,7 +113,7 @@ def test_settings_of_the_session_survive_those_of_a_query(client):
     assert client.execute(SETTINGS)[0][0] == 5
 
 
-def test_bad_and_unknown_settings(client, connect):
+def test_bad_and_unknown_settings(client, connect, code_of):
     before = client.execute(SETTINGS)
     assert code_of(client, "SELECT 1", settings={"join_use_nulls": 1, "max_threads": "many"}) in (6, 27, 72)
     assert client.execute(SETTINGS, settings={"no_such_setting": 1}) == before
@@ -134,7 +129,18 @@ def test_settings_change_the_types_of_the_answer(client):
     )
 
 
-def test_use_and_temporary_tables_last_as_long_as_the_connection(client, connect, db):
+def test_a_session_that_its_client_made_readonly(client, code_of):
+    client.execute("SET readonly = 1")
+    assert client.execute("SELECT 1 AS a, toDateTime(0, 'UTC')", with_column_types=True)[1] == [
+        ("a", "UInt8"),
+        ("toDateTime(0, 'UTC')", "DateTime('UTC')"),
+    ]
+    for settings in ({"max_threads": 1}, {"readonly": 0}):
+        assert code_of(client, "SELECT 1", settings=settings) == 164
+    assert client.execute("SELECT getSetting('readonly')") == [(1,)]
+
+
+def test_use_and_temporary_tables_last_as_long_as_the_connection(client, connect, db, code_of):
     client.execute("CREATE TEMPORARY TABLE mine (a Int8)")
     client.execute("USE system")
     assert client.execute("SELECT currentDatabase(), count() FROM mine") == [("system", 0)]
@@ -196,9 +202,7 @@ def test_a_client_that_stops_reading_early(client, connect):
     assert connect().execute("SELECT 1") == [(1,)]
 
 
-def test_compression_is_refused_clearly_and_strangers_are_hung_up_on(server, client):
-    import socket
-
+def test_strangers_are_hung_up_on(server, client):
     with socket.create_connection((server.host, server.port)) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert stranger.recv(100) == b""
