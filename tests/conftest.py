@@ -117,11 +117,11 @@ def dag_bag(airflow_database):
 
 
 @pytest.fixture
-def run_dag(dag_bag):
+def run_dag(airflow_database):
     """Runs a DAG in this process, with real retries that do not wait."""
     from tests.support import DagRunner
 
-    return DagRunner(dag_bag)
+    return DagRunner(CHECKOUT / "dags")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 import uuid
@@ -201,25 +200,22 @@ class FinishedRun:
 
 
 class DagRunner:
-    def __init__(self, dag_bag):
-        self.dag_bag = dag_bag
+    """Runs a DAG in this process. Each run reads its file anew: dag.test() leaves the conf in the params."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
 
     def __call__(
         self, dag_id: str, conf: dict | None = None, *, logical_date: datetime | None = None
     ) -> FinishedRun:
-        dag = self.dag_bag.dags[dag_id]
+        dag = load_dags(self.folder / f"{dag_id}.py").dags[dag_id]
         for task in dag.tasks:
             task.retry_policy = ClickHouseRetryPolicy(first_delay_seconds=0)
             task.retry_delay = timedelta(0)
-        arguments = {}
         if logical_date:
             _forget_run(dag_id, logical_date)
-            arguments["logical_date"] = logical_date
-        params = copy.deepcopy(dag.params)
-        try:
-            return finished_run(dag.test(run_conf=conf, **arguments))
-        finally:
-            dag.params = params  # dag.test() leaves the conf in them
+            return finished_run(dag.test(run_conf=conf, logical_date=logical_date))
+        return finished_run(dag.test(run_conf=conf))
 
 
 def finished_run(run) -> FinishedRun:
