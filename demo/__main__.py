@@ -40,10 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.path.insert(0, str(ROOT / "plugins"))
     os.environ.setdefault("AIRFLOW_HOME", str(ROOT / ".airflow"))
     warnings.simplefilter("ignore")
-    from embedded_clickhouse.process import EmbeddedClickHouse  # noqa: F401  says early that chdb is missing
-
     from demo import flow
     from demo.access_log import UnusableLog
+    from embedded_clickhouse.process import EmbeddedClickHouse  # noqa: F401  says early that chdb is missing
 
     logging.getLogger("web_analytics").setLevel(logging.WARNING)
     try:

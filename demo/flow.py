@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from demo import access_log, coverage, sample_data, verification
+from demo.server import DemoServer, RunningServer
 from web_analytics import build
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.partitions import ONE_DAY, DateRange, lookback, newest_closed_day
 from web_analytics.settings import Settings
 from web_analytics.teams import select_teams
 
-from demo import access_log, coverage, sample_data, verification
-from demo.server import DemoServer, RunningServer
-
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".demo"
 CONN_ID = "clickhouse_default"
 BACKFILL = "web_analytics_backfill"
+HISTORY_THREADS = 2
 MAX_RUNS = 5
 MAX_DAYS_BACK = 365
 MAX_PARTITIONS = 100
@@ -51,10 +54,10 @@ class LastRun:
         try:
             content = json.loads((home / "last_run.json").read_text())
         except FileNotFoundError:
-            raise DemoFailed("There is no finished demonstration to compare; run `make demo` first.") from None
-        dates = DateRange(
-            date.fromisoformat(content["date_start"]), date.fromisoformat(content["date_end"])
-        )
+            raise DemoFailed(
+                "There is no finished demonstration to compare; run `make demo` first."
+            ) from None
+        dates = DateRange(date.fromisoformat(content["date_start"]), date.fromisoformat(content["date_end"]))
         return cls(dates, tuple(content["team_ids"]))
 
 
@@ -72,12 +75,12 @@ def run(log_path: Path | None = None) -> bool:
     with _connect(server) as clickhouse:
         team_ids = tuple(sorted(select_teams(clickhouse, settings).team_ids))
         conf = _conf_for_log(clickhouse, settings, now) if log_path is not None else {}
-        _show_coverage(clickhouse, settings, team_ids, conf, "Before")
+        _show_coverage(clickhouse, settings, team_ids, now, conf, "Before")
         for _ in range(MAX_RUNS):
             decision = backfill(clickhouse, server, conf)
             if not decision["dates_left"]:
                 break
-        _show_coverage(clickhouse, settings, team_ids, conf, "After")
+        _show_coverage(clickhouse, settings, team_ids, now, conf, "After")
         dates = DateRange(
             date.fromisoformat(decision["date_start"]), date.fromisoformat(decision["date_end"])
         )
@@ -140,7 +143,7 @@ def show_coverage() -> None:
     settings = Settings.load(environment={})
     with _connect(_running_server()) as clickhouse:
         team_ids = tuple(select_teams(clickhouse, settings).team_ids)
-        _show_coverage(clickhouse, settings, team_ids, {}, "Now")
+        _show_coverage(clickhouse, settings, team_ids, datetime.now(UTC), {}, "Now")
 
 
 def serve() -> None:
@@ -156,7 +159,11 @@ def serve() -> None:
 
 def stop() -> None:
     stopped = DemoServer(HOME).stop()
-    print("The embedded ClickHouse is stopped." if stopped else "No embedded ClickHouse of this checkout is running.")
+    print(
+        "The embedded ClickHouse is stopped."
+        if stopped
+        else "No embedded ClickHouse of this checkout is running."
+    )
 
 
 def backfill(clickhouse: ClickHouse, server: RunningServer, conf: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +180,9 @@ def backfill(clickhouse: ClickHouse, server: RunningServer, conf: Mapping[str, A
     row = decisions[0]
     details = json.loads(row["details"])
     print(f"\nThe run decided: {row['status']}. Why: {row['reason']}.")
-    print(f"Dates, newest first: {', '.join(details['dates']) or 'none'}; left to the next run: {details['dates_left']}.")
+    print(
+        f"Dates, newest first: {', '.join(details['dates']) or 'none'}; left to the next run: {details['dates_left']}."
+    )
     return details
 
 
@@ -192,17 +201,54 @@ def conf_for_days(days: Sequence[date], today: date, settings: Settings) -> dict
 def _load_sample_data(clickhouse: ClickHouse, settings: Settings) -> None:
     now = datetime.now(UTC)
     today, newest_closed = now.date(), newest_closed_day(now, settings.settling)
-    with _step(f"generating {sample_data.EVENTS:,} events of {sample_data.DAYS} days up to {today - ONE_DAY}"):
+    with _step(
+        f"generating {sample_data.EVENTS:,} events of {sample_data.DAYS} days up to {today - ONE_DAY}"
+    ):
         sample_data.load(clickhouse, today)
     gaps = sample_data.planned_gaps(today, newest_closed, settings.lookback_days)
-    days = sample_data.days_to_build(list(lookback(today, settings.lookback_days)), newest_closed, gaps)
-    team_ids = sorted(select_teams(clickhouse, settings).team_ids)
-    with _step(f"building a history of {len(days)} days for {len(team_ids)} teams"):
-        for day in days:
-            build.build_partition(clickhouse, settings, day, team_ids, run_id="demo_history")
-    with _step(f"punching gaps into it: {len(gaps)} dates"):
+    plan = _plan_history(clickhouse, settings, today, newest_closed, gaps)
+    with _step(f"building a history of {len(plan)} days"):
+        _build_history(settings, plan)
+    with _step(f"punching holes into it; gaps are now on {len(gaps)} dates"):
         for gap in gaps:
             sample_data.punch(clickhouse, gap)
+
+
+def _plan_history(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    today: date,
+    newest_closed: date,
+    gaps: Sequence[sample_data.Gap],
+) -> dict[date, list[int]]:
+    """The teams that each closed day of the lookback is built for in advance."""
+    team_ids = select_teams(clickhouse, settings).team_ids
+    gap_on = {gap.day: gap for gap in gaps}
+    plan = {
+        day: sample_data.teams_to_build(clickhouse, gap_on[day], team_ids)
+        if day in gap_on
+        else sorted(team_ids)
+        for day in lookback(today, settings.lookback_days)
+        if day <= newest_closed
+    }
+    return {day: teams for day, teams in plan.items() if teams}
+
+
+def _build_history(settings: Settings, plan: Mapping[date, Sequence[int]]) -> None:
+    """Two days at a time: dates do not depend on one another, and each has a lock of its own."""
+    connections: queue.SimpleQueue[ClickHouse] = queue.SimpleQueue()
+
+    def build_day(day: date) -> None:
+        clickhouse = connections.get()
+        try:
+            build.build_partition(clickhouse, settings, day, plan[day], run_id="demo_history")
+        finally:
+            connections.put(clickhouse)
+
+    with ExitStack() as opened, ThreadPoolExecutor(HISTORY_THREADS) as threads:
+        for _ in range(HISTORY_THREADS):
+            connections.put(opened.enter_context(ClickHouse(CONN_ID, origin=f"demo-{uuid.uuid4().hex[:8]}")))
+        list(threads.map(build_day, plan))
 
 
 def _load_access_log(clickhouse: ClickHouse, settings: Settings, log_path: Path) -> None:
@@ -231,9 +277,14 @@ def _conf_for_log(clickhouse: ClickHouse, settings: Settings, now: datetime) -> 
 
 
 def _show_coverage(
-    clickhouse: ClickHouse, settings: Settings, team_ids: Sequence[int], conf: Mapping[str, Any], title: str
+    clickhouse: ClickHouse,
+    settings: Settings,
+    team_ids: Sequence[int],
+    now: datetime,
+    conf: Mapping[str, Any],
+    title: str,
 ) -> None:
-    now = datetime.now(UTC)
+    """Prints the coverage as of an instant, so that a day that closes meanwhile is not in one table only."""
     days = lookback(now.date(), conf.get("days_back", settings.lookback_days))
     covered = coverage.cover(
         days,
@@ -247,13 +298,15 @@ def _show_coverage(
 def _running_server() -> RunningServer:
     running = DemoServer(HOME).find()
     if running is None:
-        raise DemoFailed("The demonstration's ClickHouse is not running; `python -m demo serve` starts it again.")
+        raise DemoFailed(
+            "The demonstration's ClickHouse is not running; `python -m demo serve` starts it again."
+        )
     return running
 
 
 def _connect(server: RunningServer) -> ClickHouse:
     os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
-    return ClickHouse(CONN_ID, origin="demo")
+    return ClickHouse(CONN_ID, origin=f"demo-{uuid.uuid4().hex[:8]}")
 
 
 def _airflow(server: RunningServer, arguments: Sequence[str], log_file: Path) -> None:
@@ -279,7 +332,7 @@ def _airflow(server: RunningServer, arguments: Sequence[str], log_file: Path) ->
 
 
 @contextmanager
-def _step(what: str) -> Iterator[None]:
+def _step(what: str) -> Generator[None, None, None]:
     started = time.monotonic()
     print(f"- {what} ... ", end="", flush=True)
     try:

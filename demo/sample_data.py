@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -18,18 +18,17 @@ EVENTS_PER_SESSION = 6
 
 @dataclass(frozen=True)
 class Gap:
-    """A hole in the built tables.
+    """A hole in the history.
 
-    :ivar team_count: of how many teams; None for all of them.
+    :ivar lost_from: tables that lost the day after it had been built, as by an accident.
+    :ivar unbuilt_teams: how many teams the day was never built for, as when they had been enabled later.
+    :ivar is_unbuilt: whether it was built for nobody, as when the pipeline had not run.
     """
 
     day: date
-    tables: tuple[PreAggregatedTable, ...]
-    team_count: int | None = None
-
-    @property
-    def is_whole_day(self) -> bool:
-        return set(self.tables) == set(TABLES) and self.team_count is None
+    lost_from: tuple[PreAggregatedTable, ...] = ()
+    unbuilt_teams: int = 0
+    is_unbuilt: bool = False
 
 
 def planned_gaps(today: date, newest_closed: date, lookback_days: int = 30) -> list[Gap]:
@@ -43,20 +42,14 @@ def planned_gaps(today: date, newest_closed: date, lookback_days: int = 30) -> l
         return newest_closed - timedelta(days=days)
 
     return [
-        Gap(newest_closed, TABLES),
-        Gap(before(3), TABLES),
-        Gap(before(6), (STATS,)),
-        Gap(before(8), (BOUNCES,)),
-        Gap(before(11), TABLES),
-        Gap(before(15), TABLES, team_count=2),
-        Gap(today - timedelta(days=lookback_days), TABLES),
+        Gap(newest_closed, is_unbuilt=True),
+        Gap(before(3), is_unbuilt=True),
+        Gap(before(6), lost_from=(STATS,)),
+        Gap(before(8), lost_from=(BOUNCES,)),
+        Gap(before(11), lost_from=TABLES),
+        Gap(before(15), unbuilt_teams=2),
+        Gap(today - timedelta(days=lookback_days), is_unbuilt=True),
     ]
-
-
-def days_to_build(lookback: Sequence[date], newest_closed: date, gaps: Sequence[Gap]) -> list[date]:
-    """The closed days of the lookback that some rows of are there before the demonstration's run."""
-    unbuilt = {gap.day for gap in gaps if gap.is_whole_day}
-    return [day for day in lookback if day <= newest_closed and day not in unbuilt]
 
 
 def create_source(clickhouse: ClickHouse) -> None:
@@ -78,24 +71,19 @@ def load(clickhouse: ClickHouse, today: date, *, events: int = EVENTS, seed: int
     clickhouse.run("sample_data/teams", {"backfill_days": 7})
 
 
+def teams_to_build(clickhouse: ClickHouse, gap: Gap, team_ids: Collection[int]) -> list[int]:
+    """The teams that the day of a gap is built for before the demonstration's run; none if it is unbuilt."""
+    if gap.is_unbuilt:
+        return []
+    busiest_first = [row["team_id"] for row in clickhouse.query("sample_data/teams_on_day", {"day": gap.day})]
+    # Not the very largest: a gap of small teams is the one that is easily overlooked.
+    unbuilt = [team_id for team_id in busiest_first[1:] if team_id in team_ids][: gap.unbuilt_teams]
+    return sorted(set(team_ids) - set(unbuilt))
+
+
 def punch(clickhouse: ClickHouse, gap: Gap) -> None:
-    """Removes rows from built tables as an accident would: the ledger still knows them."""
-    if gap.is_whole_day:
-        # Such a day was never built, as when the pipeline had not run: see days_to_build.
-        return
-    team_ids = None
-    if gap.team_count is not None:
-        on_that_day = [
-            row["team_id"] for row in clickhouse.query("sample_data/teams_on_day", {"day": gap.day})
-        ]
-        # Neither the largest, nor those that are idle on most days.
-        team_ids = on_that_day[1 : 1 + gap.team_count]
-    for table in gap.tables:
-        if team_ids is None:
-            clickhouse.run(
-                "backfill/drop_partition", {"partition_id": partition_id(gap.day)}, {"target": table.name}
-            )
-        else:
-            clickhouse.run(
-                "sample_data/drop_teams_of_day", {"day": gap.day, "team_ids": team_ids}, {"table": table.name}
-            )
+    """Makes the tables lose the day of a gap; their ledger still knows it."""
+    for table in gap.lost_from:
+        clickhouse.run(
+            "backfill/drop_partition", {"partition_id": partition_id(gap.day)}, {"target": table.name}
+        )
