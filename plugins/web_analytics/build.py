@@ -99,8 +99,8 @@ def stage(
     lock = locks.acquire(clickhouse, partition_date, Owner(task.dag_id, task.run_id))
     build = Build(lock)
     with attempt(clickhouse, task, partition_date) as made:
-        _drop_tables(clickhouse, build)
-        _create_tables(clickhouse, build)
+        drop_tables(clickhouse, build)
+        create_tables(clickhouse, build)
         planned = external_table("planned_teams", "team_id", "Int64", sorted(set(team_ids)))
         clickhouse.run(
             "backfill/fill_build_teams",
@@ -131,18 +131,18 @@ def publish(clickhouse: ClickHouse, settings: Settings, task: TaskIdentity, buil
     """
     locks.renew(clickhouse, build.lock)
     with attempt(clickhouse, task, build.partition_date) as made:
-        _verify(clickhouse, settings, build)
+        verify(clickhouse, settings, build)
         for table in TABLES:
-            _assemble_clone(clickhouse, build, table)
+            assemble_clone(clickhouse, build, table)
         # The ledger changes for one table before and for the other after the day is replaced: wherever this
         # is broken off, the two entries name different builds and the detector sees an inconsistent day.
         *first_tables, last_table = TABLES
         for table in first_tables:
-            _record(clickhouse, task, build, table)
+            record(clickhouse, task, build, table)
         locks.renew(clickhouse, build.lock)
         for table in TABLES:
-            _replace_partition(clickhouse, build, table)
-        _record(clickhouse, task, build, last_table)
+            replace_partition(clickhouse, build, table)
+        record(clickhouse, task, build, last_table)
         made.details = _summary(clickhouse, build)
         made.team_count = made.details["teams"]
     return made.details
@@ -150,7 +150,7 @@ def publish(clickhouse: ClickHouse, settings: Settings, task: TaskIdentity, buil
 
 def release(clickhouse: ClickHouse, build: Build) -> None:
     """Drops the tables and the lock of a build; harmless when repeated and after the lock was lost."""
-    _drop_tables(clickhouse, build)
+    drop_tables(clickhouse, build)
     locks.release(clickhouse, build.lock)
 
 
@@ -179,7 +179,7 @@ def build_partition(
         release(clickhouse, build)
 
 
-def _create_tables(clickhouse: ClickHouse, build: Build) -> None:
+def create_tables(clickhouse: ClickHouse, build: Build) -> None:
     clickhouse.run("backfill/create_build_teams", names={"build_teams": build.build_teams})
     clickhouse.run("backfill/create_superseded_events", names={"superseded_events": build.superseded_events})
     clickhouse.run("backfill/create_sessions", names={"sessions": build.sessions})
@@ -188,7 +188,7 @@ def _create_tables(clickhouse: ClickHouse, build: Build) -> None:
             clickhouse.run("backfill/create_like_target", names={"table": name, "target": table.name})
 
 
-def _drop_tables(clickhouse: ClickHouse, build: Build) -> None:
+def drop_tables(clickhouse: ClickHouse, build: Build) -> None:
     for row in clickhouse.query("lock/list_build_tables", {"prefix": build.prefix}):
         clickhouse.run("lock/drop_table", names={"table": row["name"]})
 
@@ -220,7 +220,7 @@ def _fill_fresh(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable)
     )
 
 
-def _verify(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
+def verify(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
     if moved_on := _source_differences(clickhouse, settings, build):
         log.info(
             "%s: the source has moved on for %d teams; staging once more", build.partition_date, len(moved_on)
@@ -269,7 +269,7 @@ def _source_differences(clickhouse: ClickHouse, settings: Settings, build: Build
     )
 
 
-def _assemble_clone(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable) -> None:
+def assemble_clone(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable) -> None:
     """Puts the day together as it will be published: the target's rows of other teams and the fresh rows."""
     clone = build.clone(table)
     partition = {"partition_id": partition_id(build.partition_date)}
@@ -298,7 +298,7 @@ def _assemble_clone(clickhouse: ClickHouse, build: Build, table: PreAggregatedTa
         )
 
 
-def _replace_partition(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable) -> None:
+def replace_partition(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable) -> None:
     partition = {"partition_id": partition_id(build.partition_date)}
     clone = build.clone(table)
     remaining = clickhouse.query("backfill/count_rows", build.day, {"table": clone})[0]["row_count"]
@@ -308,7 +308,7 @@ def _replace_partition(clickhouse: ClickHouse, build: Build, table: PreAggregate
         clickhouse.run("backfill/drop_partition", partition, {"target": table.name})
 
 
-def _record(clickhouse: ClickHouse, task: TaskIdentity, build: Build, table: PreAggregatedTable) -> None:
+def record(clickhouse: ClickHouse, task: TaskIdentity, build: Build, table: PreAggregatedTable) -> None:
     clickhouse.run(
         "backfill/record_in_ledger",
         {
