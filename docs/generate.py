@@ -1,0 +1,188 @@
+"""Writes the tables of README.md that follow from the code: settings and DAGs.
+
+python docs/generate.py          rewrites them in place
+python docs/generate.py --check  exit status 1 if one of them is not what the code says
+
+Each table stands between the comments ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+README = CHECKOUT / "README.md"
+
+
+class MarkersMissing(ValueError):
+    """The README has no place for a generated table."""
+
+    def __init__(self, name: str):
+        super().__init__(f"README.md has no line <!-- {name}:begin --> followed by <!-- {name}:end -->.")
+
+
+def load_dags() -> dict[str, Any]:
+    """The DAGs of this checkout by id, in the order of their ids.
+
+    :raises RuntimeError: a DAG file cannot be imported.
+    """
+    for folder in (CHECKOUT / "plugins", CHECKOUT):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
+    os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(dag_folder=str(CHECKOUT / "dags"))
+    if bag.import_errors:
+        raise RuntimeError(f"DAG files with import errors: {bag.import_errors}")
+    return dict(sorted(bag.dags.items()))
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    titles = list(header)
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join("| " + " | ".join(_cell(text) for text in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else "empty"
+
+
+def settings_section() -> str:
+    from web_analytics.settings import settings_table
+
+    return table(
+        ("Variable", "Default", "Accepted", "Meaning"),
+        (
+            (_code(variable), _code(default), accepted, meaning)
+            for variable, default, accepted, meaning in settings_table()
+        ),
+    )
+
+
+def schedule_of(dag: Any) -> str:
+    """When Airflow starts the DAG by itself, in words for the README."""
+    timetable = dag.timetable
+    parts = getattr(timetable, "_timetables", [timetable])
+    crons = [part._expression for part in parts if getattr(part, "_expression", None)]
+    if crons:
+        zones = {str(getattr(part._timezone, "name", part._timezone)) for part in parts}
+        return " and ".join(_code(cron) for cron in crons) + f" {', '.join(sorted(zones))}"
+    return "manual" if dag.schedule is None else timetable.summary
+
+
+def accepted_by(schema: Mapping[str, Any]) -> str:
+    """A param's JSON schema in words."""
+    kinds = schema.get("type", "anything")
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    words = {"integer": "whole number", "array": "list", "string": "text", "boolean": "true or false"}
+    text = " or ".join(words.get(kind, kind) for kind in kinds if kind != "null")
+    if schema.get("format"):
+        text = {"date": "date as YYYY-MM-DD"}.get(schema["format"], schema["format"])
+    if "enum" in schema:
+        text = "one of " + ", ".join(_code(str(value)) for value in schema["enum"] if value is not None)
+    if "minimum" in schema and "maximum" in schema:
+        text += f" from {schema['minimum']} to {schema['maximum']}"
+    elif "minimum" in schema:
+        text += f" from {schema['minimum']} up"
+    if "items" in schema:
+        of = schema["items"]
+        text += f" of {accepted_by(of).removeprefix('one of ')}" + ("" if "enum" in of else "s")
+    return text
+
+
+def purpose_of(dag: Any) -> str:
+    """The first sentence of the DAG's own documentation, after its heading."""
+    text = " ".join(line for line in (dag.doc_md or "").splitlines() if not line.startswith("#"))
+    return text.strip().split(". ")[0].rstrip(".") + "."
+
+
+def default_of(value: Any) -> str:
+    return "empty" if value is None else _code({True: "true", False: "false"}.get(value, str(value)))
+
+
+def dags_section() -> str:
+    dags = load_dags()
+    parts = [
+        table(
+            ("DAG", "Schedule", "Params", "What it does"),
+            (
+                (
+                    _code(dag_id),
+                    schedule_of(dag),
+                    ", ".join(_code(name) for name in dag.params) or "none",
+                    purpose_of(dag),
+                )
+                for dag_id, dag in dags.items()
+            ),
+        )
+    ]
+    for dag_id, dag in dags.items():
+        if dag.params:
+            params = {name: dag.params.get_param(name) for name in dag.params}
+            parts.append(f"Params of `{dag_id}`:")
+            parts.append(
+                table(
+                    ("Param", "Accepted", "Default", "Meaning"),
+                    (
+                        (
+                            _code(name),
+                            accepted_by(param.schema),
+                            default_of(param.value),
+                            param.description or "",
+                        )
+                        for name, param in params.items()
+                    ),
+                )
+            )
+    return "\n\n".join(parts)
+
+
+SECTIONS = {"settings": settings_section, "dags": dags_section}
+
+
+def generated(readme: str) -> str:
+    """The README's text with every table as the code says it.
+
+    :raises MarkersMissing: naming the table that has no place.
+    """
+    # The DAGs first: loading them puts the package on the path.
+    for name, section in reversed(SECTIONS.items()):
+        between = re.compile(rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)", re.DOTALL)
+        if not between.search(readme):
+            raise MarkersMissing(name)
+        content = section()
+        readme = between.sub(lambda found, text=content: f"{found[1]}{text}\n{found[2]}", readme, count=1)
+    return readme
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is out of date")
+    check = parser.parse_args(arguments).check
+    written = README.read_text(encoding="utf-8")
+    wanted = generated(written)
+    if wanted == written:
+        return 0
+    if check:
+        print("README.md is not what the code says; run: python docs/generate.py", file=sys.stderr)
+        return 1
+    README.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
