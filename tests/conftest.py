@@ -44,6 +44,7 @@ def clickhouse_server(tmp_path_factory):
 def clickhouse(clickhouse_server, monkeypatch):
     """The package's connection, to an empty database of this test's own."""
     from clickhouse_driver import Client
+
     from web_analytics.clickhouse import ClickHouse
 
     database = f"test_{uuid.uuid4().hex[:12]}"

@@ -9,8 +9,17 @@ from typing import Any
 
 from web_analytics import build, detection, history
 from web_analytics.decision import GapCount, decide
+from web_analytics.locks import LockHeld
 from web_analytics.partitions import DateRange
-from web_analytics.runtime import current_conf, current_task, is_last_try, label_map_index, open_clickhouse
+from web_analytics.runtime import (
+    current_conf,
+    current_task,
+    is_last_try,
+    label_map_index,
+    open_clickhouse,
+    run_activity,
+    wait_and_run_again,
+)
 from web_analytics.settings import BackfillConf, Settings
 from web_analytics.tables import table_by_name
 from web_analytics.teams import select_teams
@@ -158,8 +167,10 @@ def stage_date(day: str, plan_id: str) -> dict[str, str]:
         selected = select_teams(clickhouse, settings).team_ids
         team_ids = selected.intersection(detection.planned_teams(clickhouse, plan_id, partition_date))
         try:
-            return build.stage(clickhouse, settings, task, partition_date, team_ids).to_xcom()
-        except Exception:
+            return build.stage(clickhouse, settings, task, partition_date, team_ids, run_activity).to_xcom()
+        except LockHeld as held:
+            wait_and_run_again(str(held))
+        except BaseException:
             # Airflow does not run the teardown of a setup that failed.
             if is_last_try():
                 build.release_if_owned(clickhouse, task, partition_date)

@@ -7,7 +7,7 @@ predecessor left and ends with the same rows.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from web_analytics import locks
 from web_analytics.clickhouse import ClickHouse, external_table
 from web_analytics.history import TaskIdentity, attempt
-from web_analytics.locks import Lock, Owner
+from web_analytics.locks import Lock, Owner, RunActivity
 from web_analytics.partitions import ONE_DAY, partition_id
 from web_analytics.settings import Settings
 from web_analytics.tables import BOUNCES, STATS, TABLES, PreAggregatedTable
@@ -44,27 +44,22 @@ class Build:
         return self.lock.token
 
     @property
-    def prefix(self) -> str:
-        """Beginning of the names of all tables that belong to this build."""
-        return f"web_analytics_build_{partition_id(self.partition_date)}_{self.token}_"
-
-    @property
     def build_teams(self) -> str:
-        return f"{self.prefix}teams"
+        return f"{self.lock.table_prefix}teams"
 
     @property
     def superseded_events(self) -> str:
-        return f"{self.prefix}superseded_events"
+        return f"{self.lock.table_prefix}superseded_events"
 
     @property
     def sessions(self) -> str:
-        return f"{self.prefix}sessions"
+        return f"{self.lock.table_prefix}sessions"
 
     def fresh(self, table: PreAggregatedTable) -> str:
-        return f"{self.prefix}fresh_{table.short_name}"
+        return f"{self.lock.table_prefix}fresh_{table.short_name}"
 
     def clone(self, table: PreAggregatedTable) -> str:
-        return f"{self.prefix}clone_{table.short_name}"
+        return f"{self.lock.table_prefix}clone_{table.short_name}"
 
     @property
     def day(self) -> dict[str, Any]:
@@ -90,16 +85,24 @@ def stage(
     task: TaskIdentity,
     partition_date: date,
     team_ids: Iterable[int],
+    activity: Callable[[Owner], RunActivity] = lambda owner: RunActivity.UNKNOWN,
 ) -> Build:
     """Takes the lock of the date and fills its session staging table; the only step that creates tables.
 
     :param team_ids: the teams to build; their rows of this date are replaced, all others' are kept.
+    :param activity: tells whether the run that holds the lock is still active.
     :raises LockHeld: another run is building this date.
     """
-    lock = locks.acquire(clickhouse, partition_date, Owner(task.dag_id, task.run_id))
+    lock = locks.acquire(
+        clickhouse,
+        partition_date,
+        Owner(task.dag_id, task.run_id),
+        ttl=settings.lock_ttl,
+        activity=activity,
+    )
     build = Build(lock)
     with attempt(clickhouse, task, partition_date) as made:
-        drop_tables(clickhouse, build)
+        locks.drop_build_tables(clickhouse, build.lock)
         create_tables(clickhouse, build)
         planned = external_table("planned_teams", "team_id", "Int64", sorted(set(team_ids)))
         clickhouse.run(
@@ -150,15 +153,15 @@ def publish(clickhouse: ClickHouse, settings: Settings, task: TaskIdentity, buil
 
 def release(clickhouse: ClickHouse, build: Build) -> None:
     """Drops the tables and the lock of a build; harmless when repeated and after the lock was lost."""
-    drop_tables(clickhouse, build)
+    locks.drop_build_tables(clickhouse, build.lock)
     locks.release(clickhouse, build.lock)
 
 
 def release_if_owned(clickhouse: ClickHouse, task: TaskIdentity, partition_date: date) -> None:
     """Releases whatever this run holds of a date, for a stage that failed for good."""
     held = locks.find(clickhouse, partition_date)
-    if held is not None and held[0].owner == Owner(task.dag_id, task.run_id):
-        release(clickhouse, Build(held[0]))
+    if held is not None and held.lock.owner == Owner(task.dag_id, task.run_id):
+        release(clickhouse, Build(held.lock))
 
 
 def build_partition(
@@ -186,11 +189,6 @@ def create_tables(clickhouse: ClickHouse, build: Build) -> None:
     for table in TABLES:
         for name in (build.fresh(table), build.clone(table)):
             clickhouse.run("backfill/create_like_target", names={"table": name, "target": table.name})
-
-
-def drop_tables(clickhouse: ClickHouse, build: Build) -> None:
-    for row in clickhouse.query("lock/list_build_tables", {"prefix": build.prefix}):
-        clickhouse.run("lock/drop_table", names={"table": row["name"]})
 
 
 def _fill_sessions(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:

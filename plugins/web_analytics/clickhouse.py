@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import re
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,8 @@ class ClickHouse:
         self.statistics: list[QueryStatistics] = []
         self._sequence = itertools.count(1)
         self._client: Client | None = None
+        self._connect: Callable[[], Client] | None = None
+        self._running_query_id: str | None = None
 
     def __enter__(self) -> ClickHouse:
         return self
@@ -113,10 +116,29 @@ class ClickHouse:
     @property
     def client(self) -> Client:
         if self._client is None:
-            from airflow_clickhouse_plugin.hooks.clickhouse import ClickHouseHook
-
-            self._client = ClickHouseHook(clickhouse_conn_id=self.conn_id).get_conn()
+            self._client = self._new_client()
         return self._client
+
+    def _new_client(self) -> Client:
+        if self._connect is None:
+            from airflow_clickhouse_plugin.hooks.clickhouse import ClickHouseHook, conn_to_kwargs
+            from clickhouse_driver import Client
+
+            # Resolved once: cancelling happens in a signal handler, where Airflow cannot be asked.
+            connection = ClickHouseHook.get_connection(self.conn_id)
+            self._connect = functools.partial(Client, **conn_to_kwargs(connection, None))
+        return self._connect()
+
+    def cancel_running_query(self) -> None:
+        """Ends the query that is running now, from another connection; for timeouts and killed tasks."""
+        if self._running_query_id is None or self._connect is None:
+            return
+        client = self._new_client()
+        try:
+            log.warning("Cancelling query %s.", self._running_query_id)
+            client.execute(sql.render("operate/kill_query"), {"query_id": self._running_query_id})
+        finally:
+            client.disconnect()
 
     def query(
         self,
@@ -173,7 +195,9 @@ class ClickHouse:
         }
         started = time.monotonic()
         try:
-            result = self.client.execute(
+            client = self.client
+            self._running_query_id = query_id
+            result = client.execute(
                 text,
                 {} if parameters is None else parameters,
                 with_column_types=True,
@@ -186,6 +210,8 @@ class ClickHouse:
             self.close()
             code = getattr(error, "code", 210)
             raise QueryFailed(path, query_id, code, _reason(str(error))) from error
+        finally:
+            self._running_query_id = None
         last = self.client.last_query
         statistics = QueryStatistics(
             query_id=query_id,

@@ -27,9 +27,14 @@ class TaskIdentity:
     try_number: int = 1
 
     @property
+    def task_origin(self) -> str:
+        """The beginning of every query_id of this task instance, of all its tries."""
+        return f"{self.dag_id}:{self.run_id}:{self.task_id}:{self.map_index}:"
+
+    @property
     def origin(self) -> str:
         """The beginning of every query_id of this try."""
-        return f"{self.dag_id}:{self.run_id}:{self.task_id}:{self.map_index}:{self.try_number}"
+        return f"{self.task_origin}{self.try_number}"
 
 
 @dataclass
@@ -114,10 +119,10 @@ def attempt(
 
     try:
         yield made
-    except Exception as error:
+    except BaseException as error:  # a task's timeout is not an Exception
         code = getattr(error, "code", 0)
         try:
-            write("failed", str(error), code if isinstance(code, int) else 0)
+            write("failed", str(error) or type(error).__name__, code if isinstance(code, int) else 0)
         except Exception:
             log.exception("The failed attempt could not be written to web_analytics_backfill_log.")
         raise

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
 
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.history import TaskIdentity
+from web_analytics.locks import Owner, RunActivity
 from web_analytics.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOCK_POLL_SECONDS = 15
 
 
 def current_task() -> TaskIdentity:
@@ -48,6 +55,39 @@ def label_map_index(label: str) -> None:
 
 
 def open_clickhouse(settings: Settings, task: TaskIdentity) -> ClickHouse:
-    return ClickHouse(
+    """The connection of a running task: Airflow cancels its query when it kills or times out the task, and a
+    further try first ends what the earlier ones left running."""
+    from airflow.sdk import get_current_context
+
+    clickhouse = ClickHouse(
         settings.clickhouse_conn_id, origin=task.origin, heavy_settings=settings.clickhouse_settings
     )
+    get_current_context()["ti"].task.on_kill = clickhouse.cancel_running_query
+    if task.try_number > 1:
+        clickhouse.query(
+            "operate/kill_queries_of_earlier_tries",
+            {"task_prefix": task.task_origin, "try_prefix": f"{task.origin}:"},
+        )
+    return clickhouse
+
+
+def run_activity(owner: Owner) -> RunActivity:
+    """What Airflow knows of the run that holds a lock: a run of another Airflow is unknown."""
+    from airflow.sdk import get_current_context
+
+    task_instance = get_current_context()["ti"]
+    if task_instance.get_dr_count(owner.dag_id, run_ids=[owner.run_id]) == 0:
+        return RunActivity.UNKNOWN
+    active = task_instance.get_dr_count(owner.dag_id, run_ids=[owner.run_id], states=["queued", "running"])
+    return RunActivity.ACTIVE if active else RunActivity.ENDED
+
+
+def wait_and_run_again(reason: str) -> NoReturn:
+    """Gives the slot back for a while; unlike a failure this uses up no retry.
+
+    :raises AirflowRescheduleException: always.
+    """
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    log.info("%s Looking again in %d s.", reason, LOCK_POLL_SECONDS)
+    raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=LOCK_POLL_SECONDS))

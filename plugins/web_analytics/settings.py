@@ -223,6 +223,10 @@ class Settings:
         return timedelta(minutes=self.settling_minutes)
 
     @property
+    def lock_ttl(self) -> timedelta:
+        return timedelta(minutes=self.lock_ttl_minutes)
+
+    @property
     def max_gap_age(self) -> timedelta:
         return timedelta(hours=self.max_gap_age_hours)
 

@@ -1,4 +1,5 @@
--- Takes the lock of a date: creating a table either succeeds for one contender or fails with code 57.
+-- Takes the lock of a date, or takes over an abandoned one: creating a table of a given name succeeds for one
+-- contender only and fails with code 57 for all others.
 -- Parameters: comment (JSON with dag_id, run_id and token).
 CREATE TABLE {{ lock_table }}
 (
