@@ -29,6 +29,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     commands.add_parser("verify", help="repeat the last run's comparison with the raw events")
     commands.add_parser("coverage", help="print which days of which table are there")
     commands.add_parser("serve", help="leave a ClickHouse with data running")
+    commands.add_parser("ui", help="the same, and Airflow with its UI on it, until interrupted")
     commands.add_parser("stop", help="stop the ClickHouse of this checkout")
     parsed = parser.parse_args(arguments)
     parsed.command = parsed.command or "run"
@@ -50,7 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0 if flow.run(parsed.access_log) else 1
         if parsed.command == "verify":
             return 0 if flow.verify_again() else 1
-        {"coverage": flow.show_coverage, "serve": flow.serve, "stop": flow.stop}[parsed.command]()
+        {
+            "coverage": flow.show_coverage,
+            "serve": flow.serve,
+            "ui": flow.show_ui,
+            "stop": flow.stop,
+        }[parsed.command]()
     except (flow.DemoFailed, UnusableLog) as error:
         print(error, file=sys.stderr)
         return 1

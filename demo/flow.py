@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from demo import access_log, coverage, sample_data, verification
+from demo import access_log, coverage, sample_data, ui, verification
 from demo.server import DemoServer, RunningServer
 from web_analytics import build
 from web_analytics.clickhouse import ClickHouse
@@ -146,7 +146,7 @@ def show_coverage() -> None:
         _show_coverage(clickhouse, settings, team_ids, datetime.now(UTC), {}, "Now")
 
 
-def serve() -> None:
+def serve() -> RunningServer:
     """Leaves a server with data running: the one of the last demonstration, or one with fresh sample data."""
     server = DemoServer(HOME)
     if server.data_directory.exists():
@@ -154,7 +154,13 @@ def serve() -> None:
             running = server.start(fresh=False)
     else:
         running = prepare(Settings.load(environment={}))
-    print(f"AIRFLOW_CONN_CLICKHOUSE_DEFAULT={running.connection_uri}")
+    print(f"AIRFLOW_CONN_CLICKHOUSE_DEFAULT={running.connection_uri}", flush=True)
+    return running
+
+
+def show_ui() -> None:
+    """Airflow with its UI on that server, until it is interrupted."""
+    ui.run(ROOT, serve().connection_uri)
 
 
 def stop() -> None:
@@ -273,6 +279,10 @@ def _conf_for_log(clickhouse: ClickHouse, settings: Settings, now: datetime) -> 
     days = sorted({row["day"] for row in rows if row["pageviews"]})
     if not days:
         raise DemoFailed(f"The log's page requests all lie before {settings.partitions_start_date}.")
+    if too_old := [day for day in days if (now.date() - day).days > MAX_DAYS_BACK]:
+        print(
+            f"  {len(too_old)} days with page requests lie more than {MAX_DAYS_BACK} days back and are not built."
+        )
     return conf_for_days(days, now.date(), settings)
 
 

@@ -1,0 +1,45 @@
+"""Airflow with its UI on the demonstration's ClickHouse."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+DEFAULT_PORT = 8080
+
+
+def free_port(wanted: int, host: str = "127.0.0.1") -> int:
+    """The wanted port, or any free one if somebody else listens there."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise OSError(f"{host} has no free port")
+
+
+def environment(port: int, connection_uri: str) -> dict[str, str]:
+    """What ``airflow standalone`` needs to run beside others on one machine; variables that are set win."""
+    return {
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        **os.environ,
+        "AIRFLOW_CONN_CLICKHOUSE_DEFAULT": connection_uri,
+    }
+
+
+def run(checkout: Path, connection_uri: str, wanted_port: int = DEFAULT_PORT) -> None:
+    """Becomes ``bin/airflow standalone``, so that Ctrl-C reaches it alone; ClickHouse stays."""
+    port = free_port(int(os.environ.get("AIRFLOW__API__PORT", wanted_port)))
+    print(f"Airflow comes up at http://127.0.0.1:{port}, every visitor an admin; Ctrl-C ends it.", flush=True)
+    command = str(checkout / "bin" / "airflow")
+    os.execve(command, [command, "standalone"], environment(port, connection_uri))

@@ -1,0 +1,52 @@
+"""The demonstration's server outlives the command that starts it and is found again by the next one."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from clickhouse_driver import Client
+
+from demo.flow import DemoFailed, LastRun
+from demo.server import DemoServer
+
+
+@pytest.fixture
+def demo_server(tmp_path):
+    server = DemoServer(tmp_path / ".demo")
+    yield server
+    server.stop()
+
+
+def test_start_find_keep_renew_and_stop(demo_server):
+    assert demo_server.find() is None
+    first = demo_server.start(fresh=True)
+    assert demo_server.find() == first
+    assert first.connection_uri in demo_server.environment_file.read_text()
+    Client("127.0.0.1", port=first.port).execute("CREATE TABLE kept (a UInt8) ENGINE = MergeTree ORDER BY a")
+
+    assert demo_server.start(fresh=False) == first
+    assert demo_server.stop() is True
+    assert demo_server.find() is None
+    assert not demo_server.environment_file.exists()
+    assert demo_server.stop() is False
+
+    again = demo_server.start(fresh=False)
+    assert Client("127.0.0.1", port=again.port).execute("EXISTS TABLE kept") == [(1,)]
+    renewed = demo_server.start(fresh=True)
+    assert renewed.pid != again.pid
+    assert Client("127.0.0.1", port=renewed.port).execute("EXISTS TABLE kept") == [(0,)]
+
+
+def test_another_process_of_the_same_number_is_left_alone(demo_server):
+    demo_server.home.mkdir()
+    demo_server.environment_file.write_text(
+        f"DEMO_CLICKHOUSE_PID={os.getpid()}\nDEMO_CLICKHOUSE_PORT=1\nAIRFLOW_CONN_CLICKHOUSE_DEFAULT=x\n"
+    )
+    assert demo_server.find() is None
+    assert demo_server.stop() is False
+
+
+def test_nothing_to_verify_before_the_first_run(tmp_path):
+    with pytest.raises(DemoFailed, match="run `make demo` first"):
+        LastRun.load(tmp_path)
