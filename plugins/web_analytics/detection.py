@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from web_analytics.clickhouse import ClickHouse
@@ -40,7 +40,7 @@ class DetectionScope:
 
 def is_nightly(logical_date: datetime | None) -> bool:
     """Whether a run stands for the 02:00 slot. A run triggered by hand has an odd instant or none."""
-    return logical_date is not None and logical_date.time() == NIGHTLY
+    return logical_date is not None and logical_date.astimezone(UTC).time() == NIGHTLY
 
 
 def scope_of(
@@ -55,7 +55,7 @@ def scope_of(
     if conf.date_start and conf.date_end:
         requested = DateRange(conf.date_start, conf.date_end)
     else:
-        requested = lookback(now.date(), conf.days_back)
+        requested = lookback(now.astimezone(UTC).date(), conf.days_back)
     states = conf.kinds or (GAP_KINDS if nightly else (MISSING,))
     if conf.rebuild:
         states = (*GAP_KINDS, COMPLETE)
