@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.partitions import ONE_DAY
 from web_analytics.retries import ClickHouseRetryPolicy
@@ -19,6 +20,21 @@ MEASURES = {
     "stats": ("pageviews", "session_estimate"),
     "bounces": ("pageviews", "session_estimate", "sessions", "bounces", "duration"),
 }
+
+
+def examples(count: int) -> hypothesis.settings:
+    """So many examples of a property, the same ones on every machine and however slow it is."""
+    return hypothesis.settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[
+            hypothesis.HealthCheck.function_scoped_fixture,
+            hypothesis.HealthCheck.too_slow,
+            hypothesis.HealthCheck.data_too_large,
+        ],
+    )
 
 
 def at(day: date, hour: float = 12.0) -> datetime:
