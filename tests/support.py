@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.partitions import ONE_DAY
 from web_analytics.retries import ClickHouseRetryPolicy

@@ -151,7 +151,13 @@ def acquire(
     if held.lock.owner == owner:
         renew(clickhouse, held.lock)
         return held.lock
-    renewed_at, now = _last_renewal(clickhouse, held)
+    try:
+        renewed_at, now = _last_renewal(clickhouse, held)
+    except QueryFailed as error:
+        if error.code != UNKNOWN_TABLE:
+            raise
+        # It was released just now.
+        return acquire(clickhouse, partition_date, owner, ttl=ttl, activity=activity)
     if not _is_abandoned(clickhouse, held, now - renewed_at, ttl, activity):
         raise LockHeld(held.lock, held.since, renewed_at)
     marker = f"{_takeover_prefix(partition_date)}{held.lock.token}"

@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
+from tests.support import examples
 from web_analytics.decision import (
     COMPLETE,
     GAP_KINDS,
@@ -22,8 +24,6 @@ from web_analytics.decision import (
 )
 from web_analytics.partitions import ONE_DAY, closed_at, newest_closed_day
 from web_analytics.tables import BOUNCES, STATS, TABLES
-
-from tests.support import examples
 
 NOW = datetime(2026, 5, 20, 14, 0, tzinfo=UTC)
 SETTLING = timedelta(minutes=60)
@@ -151,7 +151,7 @@ def test_complete_tables_are_a_skip_with_the_numbers():
 
 
 @given(gaps=GAPS, rule_=RULES)
-@examples(300)
+@examples(150)
 def test_dates_are_newest_first_within_the_limit_and_add_up(gaps, rule_):
     decision = decide(gaps, rule_, NOW)
     all_dates = {gap.partition_date for gap in gaps}
@@ -169,7 +169,7 @@ def test_dates_are_newest_first_within_the_limit_and_add_up(gaps, rule_):
 
 
 @given(gaps=GAPS, rule_=RULES)
-@examples(300)
+@examples(150)
 def test_the_reason_names_the_numbers_it_rests_on(gaps, rule_):
     decision = decide(gaps, rule_, NOW)
     assert decision.reason
@@ -187,7 +187,7 @@ def test_the_reason_names_the_numbers_it_rests_on(gaps, rule_):
 
 
 @given(gaps=GAPS, rule_=RULES)
-@examples(300)
+@examples(150)
 def test_it_backfills_exactly_if_one_of_its_reasons_holds(gaps, rule_):
     """The rule written a second time, from the contract."""
     missing = {(gap.table_name, gap.partition_date) for gap in gaps if gap.state == MISSING}
@@ -201,7 +201,7 @@ def test_it_backfills_exactly_if_one_of_its_reasons_holds(gaps, rule_):
 
 
 @given(gaps=GAPS, rule_=RULES, days_ago=st.integers(0, 40), table=st.sampled_from(TABLES))
-@examples(300)
+@examples(150)
 def test_one_more_missing_pair_never_turns_a_backfill_into_a_skip(gaps, rule_, days_ago, table):
     assume(decide(gaps, rule_, NOW).backfill)
     assert decide([*gaps, gap(days_ago, table)], rule_, NOW).backfill
@@ -210,7 +210,7 @@ def test_one_more_missing_pair_never_turns_a_backfill_into_a_skip(gaps, rule_, d
 @given(
     rule_=RULES, state=st.sampled_from(GAP_KINDS), table=st.sampled_from(TABLES), days_ago=st.integers(0, 40)
 )
-@examples(200)
+@examples(100)
 def test_a_lone_gap_of_any_kind_heals_in_time(rule_, state, table, days_ago):
     lone = gap(days_ago, table, state)
     later = closed_at(lone.partition_date, SETTLING) + rule_.max_gap_age + timedelta(seconds=1)
