@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from demo import flow
     from demo.access_log import UnusableLog
     from embedded_clickhouse.process import EmbeddedClickHouse  # noqa: F401  says early that chdb is missing
+    from web_analytics.build import VerificationFailed
+    from web_analytics.clickhouse import QueryFailed
 
     logging.getLogger("web_analytics").setLevel(logging.WARNING)
     try:
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "ui": flow.show_ui,
             "stop": flow.stop,
         }[parsed.command]()
-    except (flow.DemoFailed, UnusableLog) as error:
+    except (flow.DemoFailed, UnusableLog, QueryFailed, VerificationFailed) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import queue
@@ -70,6 +71,11 @@ def run(log_path: Path | None = None) -> bool:
     if log_path is not None:
         access_log.check_readable(log_path)
     settings = Settings.load(environment={})
+    with alone(HOME):
+        return _run(settings, log_path)
+
+
+def _run(settings: Settings, log_path: Path | None) -> bool:
     server = prepare(settings, log_path)
     now = datetime.now(UTC)
     with _connect(server) as clickhouse:
@@ -153,7 +159,8 @@ def serve() -> RunningServer:
         with _step("starting the embedded ClickHouse on the data of the last demonstration"):
             running = server.start(fresh=False)
     else:
-        running = prepare(Settings.load(environment={}))
+        with alone(HOME):
+            running = prepare(Settings.load(environment={}))
     print(f"AIRFLOW_CONN_CLICKHOUSE_DEFAULT={running.connection_uri}", flush=True)
     return running
 
@@ -339,6 +346,21 @@ def _airflow(server: RunningServer, arguments: Sequence[str], log_file: Path) ->
             f"bin/airflow {' '.join(arguments)} ended with status {status}. The end of "
             f"{log_file.relative_to(ROOT)}:\n{tail}"
         )
+
+
+@contextmanager
+def alone(home: Path) -> Generator[None, None, None]:
+    """Keeps two demonstrations of one checkout apart: the second would stop the first one's server.
+
+    :raises DemoFailed: another one is at work.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoFailed("Another demonstration is at work in this checkout; wait for its end.") from None
+        yield
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 import pytest
 from clickhouse_driver import Client
 
-from demo.flow import DemoFailed, LastRun
+from demo.flow import DemoFailed, LastRun, alone
 from demo.server import DemoServer
 
 
@@ -50,3 +50,14 @@ def test_another_process_of_the_same_number_is_left_alone(demo_server):
 def test_nothing_to_verify_before_the_first_run(tmp_path):
     with pytest.raises(DemoFailed, match="run `make demo` first"):
         LastRun.load(tmp_path)
+
+
+def test_two_demonstrations_of_one_checkout_do_not_disturb_each_other(tmp_path):
+    with (
+        alone(tmp_path / ".demo"),
+        pytest.raises(DemoFailed, match="Another demonstration"),
+        alone(tmp_path / ".demo"),
+    ):
+        pass
+    with alone(tmp_path / ".demo"):
+        pass
