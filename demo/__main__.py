@@ -43,9 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.simplefilter("ignore")
     from demo import flow
     from demo.access_log import UnusableLog
-    from embedded_clickhouse.process import EmbeddedClickHouse  # noqa: F401  says early that chdb is missing
-    from web_analytics.build import VerificationFailed
-    from web_analytics.clickhouse import QueryFailed
 
     logging.getLogger("web_analytics").setLevel(logging.WARNING)
     try:
@@ -59,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "ui": flow.show_ui,
             "stop": flow.stop,
         }[parsed.command]()
-    except (flow.DemoFailed, UnusableLog, QueryFailed, VerificationFailed) as error:
+    except (RuntimeError, UnusableLog) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
