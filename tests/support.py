@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ import hypothesis
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.partitions import ONE_DAY
 from web_analytics.retries import ClickHouseRetryPolicy
+from web_analytics.settings import BadSetting
 from web_analytics.tables import TABLES
 
 MEASURES = {
@@ -36,6 +38,15 @@ def examples(count: int) -> hypothesis.settings:
             hypothesis.HealthCheck.data_too_large,
         ],
     )
+
+
+def refusal(parse: Callable[[], Any]) -> BadSetting | None:
+    """How a value is refused; None if it is taken. Any other error is let through."""
+    try:
+        parse()
+    except BadSetting as refused:
+        return refused
+    return None
 
 
 def at(day: date, hour: float = 12.0) -> datetime:

@@ -36,6 +36,7 @@ PERMANENT: dict[int | str, str] = {
     "backfill_incomplete": "the tasks of the dates were tried already",
     "lock_lost": "the date belongs to another run now",
     "schema_mismatch": "the schema has to be changed first",
+    "validation_failed": "the tables have to be built again first",
     "verification_failed": "it was tried twice already within the task",
 }
 

@@ -270,8 +270,8 @@ def _conf_date(conf: Mapping[str, Any], name: str) -> date | None:
         raise BadSetting(name, value, "a date as YYYY-MM-DD") from error
 
 
-def _conf_boolean(conf: Mapping[str, Any], name: str) -> bool:
-    return _conf_value(conf, name, lambda value: isinstance(value, bool), "true or false", False)
+def _conf_boolean(conf: Mapping[str, Any], name: str, default: bool = False) -> bool:
+    return _conf_value(conf, name, lambda value: isinstance(value, bool), "true or false", default)
 
 
 def _conf_list(
@@ -351,3 +351,88 @@ class BackfillConf:
             rebuild=rebuild,
             dry_run=_conf_boolean(conf, "dry_run"),
         )
+
+
+MAX_CHECKED_DAYS = 30
+# What ClickHouse's DateTime can hold without wrapping around.
+EARLIEST_DATE, LATEST_DATE = date(1970, 1, 2), date(2105, 12, 31)
+
+
+def _conf_team_id(conf: Mapping[str, Any]) -> int | None:
+    return _conf_value(
+        conf,
+        "team_id",
+        lambda value: type(value) is int and 0 <= value < 2**63,
+        "a team id, a whole number from 0 up",
+        None,
+    )
+
+
+def _conf_limited_range(conf: Mapping[str, Any]) -> tuple[date, date] | None:
+    """The half-open range of a run that looks at every day of it; None where the conf has no dates.
+
+    :raises BadSetting: only one date, reversed, or longer than 30 days without ``allow_long_range``.
+    """
+    date_start, date_end = _conf_date(conf, "date_start"), _conf_date(conf, "date_end")
+    if date_start is None and date_end is None:
+        return None
+    for name, value in (("date_start", date_start), ("date_end", date_end)):
+        if value is None:
+            raise BadSetting(name, None, "a date as YYYY-MM-DD: date_start and date_end go together")
+        if not EARLIEST_DATE <= value <= LATEST_DATE:
+            raise BadSetting(name, value.isoformat(), f"a date from {EARLIEST_DATE} to {LATEST_DATE}")
+    longest = MAX_RANGE_DAYS if _conf_boolean(conf, "allow_long_range") else MAX_CHECKED_DAYS
+    if not 0 < (date_end - date_start).days <= longest:
+        raise BadSetting(
+            "date_end",
+            date_end.isoformat(),
+            f"1 to {longest} days after date_start {date_start} (the range excludes date_end; up to "
+            f"{MAX_RANGE_DAYS} days with allow_long_range)",
+        )
+    return date_start, date_end
+
+
+@dataclass(frozen=True)
+class ValidateConf:
+    """A run's conf of ``web_analytics_validate``.
+
+    :ivar team_id: None for all selected teams.
+    :ivar date_start: with ``date_end`` the half-open range; both None for the newest closed days.
+    """
+
+    team_id: int | None
+    date_start: date | None
+    date_end: date | None
+
+    @classmethod
+    def parse(cls, conf: Mapping[str, Any]) -> ValidateConf:
+        """:raises BadSetting: naming the parameter, its value and what is accepted."""
+        reject_unknown(conf, ("team_id", "date_start", "date_end", "allow_long_range"))
+        _conf_boolean(conf, "allow_long_range")
+        date_start, date_end = _conf_limited_range(conf) or (None, None)
+        return cls(_conf_team_id(conf), date_start, date_end)
+
+
+@dataclass(frozen=True)
+class CleanupConf:
+    """A run's conf of ``web_analytics_cleanup``: one team and a half-open range, both required."""
+
+    team_id: int
+    date_start: date
+    date_end: date
+    disable_team: bool
+    dry_run: bool
+
+    @classmethod
+    def parse(cls, conf: Mapping[str, Any]) -> CleanupConf:
+        """:raises BadSetting: naming the parameter, its value and what is accepted."""
+        reject_unknown(
+            conf, ("team_id", "date_start", "date_end", "allow_long_range", "disable_team", "dry_run")
+        )
+        _conf_boolean(conf, "allow_long_range")
+        team_id, dates = _conf_team_id(conf), _conf_limited_range(conf)
+        if team_id is None:
+            raise BadSetting("team_id", None, "a team id, a whole number from 0 up")
+        if dates is None:
+            raise BadSetting("date_start", None, "a date as YYYY-MM-DD: what is deleted is always said")
+        return cls(team_id, *dates, _conf_boolean(conf, "disable_team"), _conf_boolean(conf, "dry_run", True))

@@ -38,7 +38,7 @@ GAPS = st.lists(
         teams=st.integers(1, 500),
         source_pageviews=st.integers(0, 10**9),
     ),
-    max_size=60,
+    max_size=24,
     unique_by=lambda gap: (gap.partition_date, gap.table_name, gap.state),
 )
 RULES = st.builds(
