@@ -1,0 +1,173 @@
+"""Each variable: what it is without being set, what it accepts at its edges, and what it says to anything else."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import examples, refusal
+from web_analytics.clickhouse import CORRECTNESS_SETTINGS
+from web_analytics.settings import BadSetting, Settings, settings_table
+
+VARIABLES = {each.metadata["variable"]: each for each in fields(Settings)}
+
+# The table of DESIGN §5 and what was added since.
+DEFAULTS = {
+    "WEB_ANALYTICS_BACKFILL_LOOKBACK_DAYS": 30,
+    "WEB_ANALYTICS_BACKFILL_MAX_PARTITIONS_PER_RUN": 7,
+    "WEB_ANALYTICS_BACKFILL_MIN_MISSING_PARTITIONS": 3,
+    "WEB_ANALYTICS_BACKFILL_MAX_GAP_AGE_HOURS": 48,
+    "WEB_ANALYTICS_BACKFILL_DAYS": 7,
+    "WEB_ANALYTICS_BACKFILL_SETTLING_MINUTES": 60,
+    "WEB_ANALYTICS_DAILY_BUILD": True,
+    "WEB_ANALYTICS_PARTITIONS_START_DATE": date(2024, 1, 1),
+    "WEB_ANALYTICS_LOCK_TTL_MINUTES": 120,
+    "WEB_ANALYTICS_BUCKET_MINUTES": 60,
+    "WEB_ANALYTICS_TEAM_SELECTION_STRATEGIES": ("teams_table",),
+    "WEB_ANALYTICS_ENABLED_TEAM_IDS": (),
+    "WEB_ANALYTICS_SOURCE": "posthog",
+    "WEB_ANALYTICS_CLICKHOUSE_CONN_ID": "clickhouse_default",
+    "WEB_ANALYTICS_CLICKHOUSE_SETTINGS": {},
+}
+
+ACCEPTED = {
+    "BACKFILL_LOOKBACK_DAYS": {"1": 1, "365": 365, " 14 ": 14},
+    "BACKFILL_MAX_PARTITIONS_PER_RUN": {"1": 1, "100": 100},
+    "BACKFILL_MIN_MISSING_PARTITIONS": {"1": 1, "100000": 100_000},
+    "BACKFILL_MAX_GAP_AGE_HOURS": {"0": 0, "100000": 100_000},
+    "BACKFILL_DAYS": {"1": 1, "30": 30},
+    "BACKFILL_SETTLING_MINUTES": {"0": 0, "10080": 10_080},
+    "DAILY_BUILD": {"true": True, "FALSE": False, "1": True, "0": False, "yes": True, "No": False},
+    "PARTITIONS_START_DATE": {"2024-02-29": date(2024, 2, 29), "1970-01-01": date(1970, 1, 1)},
+    "LOCK_TTL_MINUTES": {"1": 1, "10080": 10_080},
+    "BUCKET_MINUTES": {"60": 60, "30": 30, "15": 15},
+    "TEAM_SELECTION_STRATEGIES": {
+        "environment_variable": ("environment_variable",),
+        "teams_table, environment_variable,teams_table": ("teams_table", "environment_variable"),
+    },
+    "ENABLED_TEAM_IDS": {"5": (5,), "7, 3,7,": (3, 7), "0": (0,), str(2**63 - 1): (2**63 - 1,)},
+    "SOURCE": {"posthog": "posthog"},
+    "CLICKHOUSE_CONN_ID": {"other-connection": "other-connection"},
+    "CLICKHOUSE_SETTINGS": {
+        '{"max_threads": 2, "max_memory_usage": 1000000000}': {
+            "max_threads": 2,
+            "max_memory_usage": 1_000_000_000,
+        },
+        '{"use_uncompressed_cache": true}': {"use_uncompressed_cache": True},
+    },
+}
+
+NOT_A_NUMBER = ["a", "1.5", "1e3", "0x10", "--1", "1 2", "1;DROP TABLE events", "٣x", "NaN", "inf", "true"]
+REFUSED = {
+    "BACKFILL_LOOKBACK_DAYS": ["0", "366", "-1", *NOT_A_NUMBER],
+    "BACKFILL_MAX_PARTITIONS_PER_RUN": ["0", "101", *NOT_A_NUMBER],
+    "BACKFILL_MIN_MISSING_PARTITIONS": ["0", "-3", "100001", *NOT_A_NUMBER],
+    "BACKFILL_MAX_GAP_AGE_HOURS": ["-1", "100001", *NOT_A_NUMBER],
+    "BACKFILL_DAYS": ["0", "31", *NOT_A_NUMBER],
+    "BACKFILL_SETTLING_MINUTES": ["-1", "10081", *NOT_A_NUMBER],
+    "DAILY_BUILD": ["2", "maybe", "truee", "on;off"],
+    "PARTITIONS_START_DATE": [
+        "2024-13-01",
+        "2023-02-29",
+        "01.01.2024",
+        "20240101",
+        "2024-W01-1",
+        "yesterday",
+        "1",
+    ],
+    "LOCK_TTL_MINUTES": ["0", "10081", *NOT_A_NUMBER],
+    "BUCKET_MINUTES": ["0", "10", "45", "120", "1440", *NOT_A_NUMBER],
+    "TEAM_SELECTION_STRATEGIES": [",", "teams", "teams_table,other", "teams_table;environment_variable"],
+    "ENABLED_TEAM_IDS": ["a", "1;2", "-1", "1.5", str(2**63), "1 2", "1 OR 1=1"],
+    "SOURCE": ["nothing_of_this_name", "../schema/create_teams", "posthog.sql", "schema/create_teams", "a b"],
+    "CLICKHOUSE_SETTINGS": [
+        "[]",
+        "1",
+        "null",
+        '"max_threads"',
+        "max_threads=2",
+        "{",
+        '{"max_threads": null}',
+        '{"max_threads": [1]}',
+        '{"max_threads": {"a": 1}}',
+    ],
+}
+
+
+def cases(by_variable):
+    for name, values in by_variable.items():
+        for value in values:
+            yield pytest.param(f"WEB_ANALYTICS_{name}", value, id=f"{name}={value[:40]}")
+
+
+def value_of(settings: Settings, variable: str):
+    return getattr(settings, VARIABLES[variable].name)
+
+
+def test_every_variable_is_covered_here():
+    assert set(DEFAULTS) == set(VARIABLES) == {f"WEB_ANALYTICS_{name}" for name in ACCEPTED}
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("environment", [None, "", "  "])
+def test_default(variable, environment):
+    settings = Settings.load({} if environment is None else {variable: environment})
+    assert value_of(settings, variable) == DEFAULTS[variable]
+
+
+@pytest.mark.parametrize(("variable", "text"), cases(ACCEPTED))
+def test_accepted(variable, text):
+    settings = Settings.load({variable: text})
+    assert value_of(settings, variable) == ACCEPTED[variable.removeprefix("WEB_ANALYTICS_")][text]
+
+
+@pytest.mark.parametrize(("variable", "text"), cases(REFUSED))
+def test_refused_with_a_sentence_that_names_variable_value_and_what_is_accepted(variable, text):
+    with pytest.raises(BadSetting) as refused:
+        Settings.load({variable: text})
+    accepted = VARIABLES[variable].metadata["accepted"]
+    assert str(refused.value) == f"{variable} is {text!r}; accepted: {accepted}."
+
+
+@pytest.mark.parametrize("name", CORRECTNESS_SETTINGS)
+def test_a_setting_that_correctness_needs_cannot_be_given(name):
+    with pytest.raises(
+        BadSetting, match="WEB_ANALYTICS_CLICKHOUSE_SETTINGS.*none of them fixed by the package"
+    ):
+        Settings.load({"WEB_ANALYTICS_CLICKHOUSE_SETTINGS": f'{{"max_threads": 1, "{name}": 1}}'})
+
+
+@given(variable=st.sampled_from(sorted(VARIABLES)), text=st.text(max_size=30))
+@examples(300)
+def test_any_text_is_either_taken_or_refused_with_its_variable(variable, text):
+    refused = refusal(lambda: Settings.load({variable: text}))
+    assert refused is None or str(refused).startswith(f"{variable} is ")
+
+
+def test_the_first_bad_value_does_not_hide_behind_good_ones():
+    with pytest.raises(BadSetting, match="WEB_ANALYTICS_BUCKET_MINUTES is '45'; accepted: 60, 30 or 15"):
+        Settings.load({"WEB_ANALYTICS_BACKFILL_DAYS": "30", "WEB_ANALYTICS_BUCKET_MINUTES": "45"})
+
+
+def test_a_bad_setting_keeps_its_message_when_it_is_sent_between_processes():
+    import pickle
+
+    error = BadSetting("WEB_ANALYTICS_BUCKET_MINUTES", "45", "60, 30 or 15")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_the_environment_is_read_when_a_run_loads_it(monkeypatch):
+    monkeypatch.setenv("WEB_ANALYTICS_BACKFILL_LOOKBACK_DAYS", "11")
+    assert Settings.load().lookback_days == 11
+
+
+def test_the_table_for_the_readme_has_a_row_per_variable_with_a_default_that_is_accepted():
+    rows = settings_table()
+    assert [row[0] for row in rows] == list(VARIABLES)
+    assert all(accepted and meaning for _, _, accepted, meaning in rows)
+    for variable, default, _, _ in rows:
+        assert value_of(Settings.load({variable: default}), variable) == DEFAULTS[variable]

@@ -1,0 +1,79 @@
+"""The README's tables of settings and DAGs are what the code says."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from tests.conftest import CHECKOUT
+
+
+@pytest.fixture(scope="module")
+def generate():
+    specification = importlib.util.spec_from_file_location("docs_generate", CHECKOUT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def readme(generate) -> str:
+    return generate.README.read_text(encoding="utf-8")
+
+
+def section(readme: str, name: str) -> str:
+    return readme.split(f"<!-- {name}:begin -->")[1].split(f"<!-- {name}:end -->")[0]
+
+
+def test_the_readme_is_up_to_date(generate, readme, airflow_database):
+    assert generate.generated(readme) == readme, "run: python docs/generate.py"
+
+
+def test_every_setting_is_in_the_readme_with_default_and_meaning(readme):
+    from web_analytics.settings import settings_table
+
+    rows = [line for line in section(readme, "settings").splitlines() if line.startswith("| `WEB_ANALYTICS_")]
+    assert len(rows) == len(settings_table())
+    for row, (variable, default, accepted, meaning) in zip(rows, settings_table(), strict=True):
+        assert row == f"| `{variable}` | {f'`{default}`' if default else 'empty'} | {accepted} | {meaning} |"
+
+
+def test_every_dag_is_in_the_readme_with_schedule_and_params(readme, dag_bag):
+    text = section(readme, "dags")
+    for dag_id, dag in dag_bag.dags.items():
+        [row] = [line for line in text.splitlines() if line.startswith(f"| `{dag_id}` |")]
+        assert all(f"`{name}`" in row for name in dag.params)
+        if dag.schedule is None:
+            assert "| manual |" in row
+    assert "`0 2 * * *` and `0 */6 * * *` UTC" in text
+
+
+def test_a_table_that_has_drifted_is_seen_and_rewritten(generate, readme, airflow_database):
+    drifted = readme.replace("| `30` |", "| `31` |", 1)
+    assert drifted != readme
+    assert generate.generated(drifted) == readme
+
+
+def test_a_readme_without_a_place_for_a_table_is_an_error(generate, readme, airflow_database):
+    with pytest.raises(generate.MarkersMissing, match="settings:begin"):
+        generate.generated(readme.replace("<!-- settings:begin -->", ""))
+
+
+def test_check_fails_and_changes_nothing(generate, readme, airflow_database, tmp_path, monkeypatch, capsys):
+    drifted = tmp_path / "README.md"
+    drifted.write_text(readme.replace("| `30` |", "| `31` |", 1), encoding="utf-8")
+    monkeypatch.setattr(generate, "README", drifted)
+    assert generate.main(["--check"]) == 1
+    assert "python docs/generate.py" in capsys.readouterr().err
+    assert "| `31` |" in drifted.read_text(encoding="utf-8")
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+    assert drifted.read_text(encoding="utf-8") == readme
+
+
+def test_what_a_param_accepts_in_words(generate):
+    assert generate.accepted_by({"type": "integer", "minimum": 1, "maximum": 9}) == "whole number from 1 to 9"
+    assert generate.accepted_by({"type": ["null", "integer"], "minimum": 1}) == "whole number from 1 up"
+    assert generate.accepted_by({"type": "array", "items": {"enum": ["a", "b"]}}) == "list of `a`, `b`"
+    assert generate.accepted_by({"type": "string", "enum": ["a"]}) == "one of `a`"
