@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 DEFAULT_PORT = 8080
@@ -33,6 +34,8 @@ def environment(port: int, connection_uri: str) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         **os.environ,
+        # standalone starts its parts by the name "airflow"
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "AIRFLOW_CONN_CLICKHOUSE_DEFAULT": connection_uri,
     }
 
