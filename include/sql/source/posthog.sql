@@ -4,16 +4,30 @@
 -- Columns: team_id, uuid, event, timestamp, ingested_at, session_id ('' where it is not a valid one),
 --   session_started_at (1970 where the session is not valid), distinct_id, person_id and the dimensions.
 -- timestamp and team_id stay plain columns, so that filters on them reach the primary key of events.
+{% set properties = [
+    "$host", "$device_type", "$pathname", "$current_url", "$browser", "$os", "$viewport_width", "$viewport_height",
+    "$referring_domain", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
+    "$geoip_country_code", "$geoip_city_name", "$geoip_subdivision_1_code", "$geoip_subdivision_1_name",
+    "gclid", "gad_source", "fbclid",
+] %}
+{# The JSON is parsed once for all properties that are not columns: once for each costs several times as much. #}
+{% set parsed = [] %}
+{% for name in properties if "mat_" ~ name not in materialized_columns %}
+{% set _ = parsed.append(name) %}
+{% endfor %}
 {% macro property(name) -%}
-{% set column = "mat_" ~ name %}
-{% if column in materialized_columns -%}
-if(ifNull(`{{ column }}`, '') = 'null', '', ifNull(`{{ column }}`, ''))
+{% if name in parsed -%}
+parsed.{{ parsed.index(name) + 1 }}
 {%- else -%}
-JSONExtractString(properties, '{{ name }}')
+{% set column = "mat_" ~ name -%}
+if(ifNull(`{{ column }}`, '') = 'null', '', ifNull(`{{ column }}`, ''))
 {%- endif %}
 {%- endmacro %}
 CREATE OR REPLACE VIEW web_analytics_source_events AS
 WITH
+{% if parsed %}
+    JSONExtract(properties, 'Tuple({% for name in parsed %}`{{ name }}` String{{ ", " if not loop.last }}{% endfor %})') AS parsed,
+{% endif %}
     toUUIDOrZero(`$session_id`) AS session_uuid,
     bitAnd(bitShiftRight(toUInt128(session_uuid), 76), 15) = 7 AS session_is_valid
 SELECT
