@@ -14,10 +14,13 @@ from typing import Any
 import hypothesis
 
 from web_analytics.clickhouse import ClickHouse
-from web_analytics.partitions import ONE_DAY
+from web_analytics.decision import GAP_KINDS, GapCount
+from web_analytics.detection import DetectionScope, count_gaps
+from web_analytics.partitions import ONE_DAY, DateRange
 from web_analytics.retries import ClickHouseRetryPolicy
-from web_analytics.settings import BadSetting
+from web_analytics.settings import BadSetting, Settings
 from web_analytics.tables import TABLES
+from web_analytics.teams import TeamSelection
 
 MEASURES = {
     "stats": ("pageviews", "session_estimate"),
@@ -165,6 +168,33 @@ def differences_from_oracle(
                 if wanted != stored:
                     different.append((*key, table.short_name, measure, wanted, stored))
     return different
+
+
+def states(
+    clickhouse: ClickHouse, settings: Settings, days: list[date], team_ids: list[int]
+) -> dict[tuple[int, date], tuple[str, str]]:
+    """The state in (stats, bounces) of each team and day that the detection knows anything of."""
+    rows = clickhouse.query(
+        "detect/coverage",
+        {"date_start": min(days), "date_end": max(days) + ONE_DAY},
+        {"bucket_minutes": settings.bucket_minutes},
+        external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],
+    )
+    return {
+        (row["team_id"], row["partition_date"]): (row["stats_state"], row["bounces_state"]) for row in rows
+    }
+
+
+def found_gaps(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    days: list[date],
+    team_ids: list[int],
+    kinds: tuple[str, ...] = GAP_KINDS,
+) -> list[GapCount]:
+    """What a run over these days would detect."""
+    scope = DetectionScope(DateRange(min(days), max(days) + ONE_DAY), kinds, nightly=False)
+    return count_gaps(clickhouse, settings, scope, TeamSelection(frozenset(team_ids)))
 
 
 def fingerprint(clickhouse: ClickHouse) -> dict[str, Any]:
