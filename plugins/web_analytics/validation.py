@@ -1,0 +1,378 @@
+"""Compares what the tables hold with what an independent oracle finds in the raw events.
+
+A team's day in one table is *exact*, *missing* (the source has pageviews, the table no rows), *stale* (events
+arrived after it was built, and the table still holds what was built) or *wrong*. Only missing and wrong are
+failures: a stale day was right when it was built.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+from web_analytics import sql
+from web_analytics.clickhouse import ClickHouse
+from web_analytics.partitions import ONE_DAY
+from web_analytics.schema import SchemaMismatch
+from web_analytics.settings import BadSetting, Settings
+from web_analytics.tables import BOUNCES, STATS, TABLES, PreAggregatedTable
+
+log = logging.getLogger(__name__)
+
+EXACT, STALE, MISSING, WRONG = "exact", "stale", "missing", "wrong"
+NOTHING_TO_CHECK = "nothing to check"
+# From harmless to bad: the worst verdict of a day's teams and tables is the day's.
+VERDICTS = (NOTHING_TO_CHECK, EXACT, STALE, MISSING, WRONG)
+FAILURES = (MISSING, WRONG)
+
+MEASURES = {
+    STATS: ("pageviews", "session_estimate", "buckets", "placement"),
+    BOUNCES: ("pageviews", "sessions", "session_estimate", "bounces", "duration", "buckets", "placement"),
+}
+# Both tables aggregate the same sessions, so these agree whatever the source holds by now.
+SHARED_MEASURES = ("pageviews", "session_estimate", "persons", "buckets", "placement")
+BOTH_TABLES = "stats against bounces"
+
+# uniq() is off by about 0.5 % for large sets; people who were merged after a build move a day a little further.
+PERSONS_TOLERANCE, PERSONS_SLACK = 0.03, 2
+
+# A list of ids travels in the statement's text; longer ones are filtered here instead.
+LONGEST_ID_LIST = 200
+WORST_ROWS = 50
+
+Row = Mapping[str, Any]
+
+
+class ValidationFailed(RuntimeError):
+    """The tables do not hold what the raw events say."""
+
+    code = "validation_failed"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One number of one (team, day, table) that is not as expected."""
+
+    day: str
+    team_id: int
+    table_name: str
+    verdict: str
+    measure: str
+    expected: int
+    found: int
+
+    @property
+    def severity(self) -> tuple[int, int]:
+        return VERDICTS.index(self.verdict), abs(self.expected - self.found)
+
+
+@dataclass(frozen=True)
+class DayResult:
+    """The outcome for one day.
+
+    :ivar team_days: how many (team, table) of the day were compared.
+    :ivar verdicts: how many of them are exact, stale, missing and wrong.
+    :ivar team_ids: the teams that are not exact.
+    :ivar differences: the worst ones.
+    """
+
+    day: str
+    verdict: str
+    teams: int
+    pageviews: int
+    left_out: int
+    verdicts: dict[str, int]
+    team_ids: list[int]
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        return self.verdict in FAILURES
+
+    def to_xcom(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_xcom(cls, value: Mapping[str, Any]) -> DayResult:
+        return cls(**{**value, "differences": [Difference(**each) for each in value["differences"]]})
+
+    def sentence(self) -> str:
+        if self.verdict == NOTHING_TO_CHECK:
+            return f"{self.day}: nothing to check, neither the source nor the tables have anything"
+        counts = ", ".join(f"{self.verdicts[name]} {name}" for name in VERDICTS if self.verdicts.get(name))
+        return f"{self.day}: {self.verdict} ({self.teams} teams, {self.pageviews} pageviews; {counts})"
+
+
+def compare_day(
+    day: date,
+    team_ids: Collection[int],
+    expected: Iterable[Row],
+    stored: Mapping[PreAggregatedTable, Iterable[Row]],
+    ledger: Iterable[Row],
+) -> DayResult:
+    """The verdict on one day: a pure function of what was read.
+
+    :param expected: rows of the oracle.
+    :param stored: rows of verify/stored_measures, by table.
+    :param ledger: rows of verify/ledger_entries.
+    """
+    wanted_teams = set(team_ids)
+    truth = _by_team(expected, wanted_teams)
+    found = {table: _by_team(stored[table], wanted_teams) for table in TABLES}
+    built = {(row["table_name"], row["team_id"]): row for row in ledger if row["team_id"] in wanted_teams}
+    teams = sorted({team for team, row in truth.items() if row["pageviews"]}.union(*found.values()))
+    verdicts: Counter[str] = Counter()
+    differences: list[Difference] = []
+    for team_id in teams:
+        of_team = truth.get(team_id)
+        rows = {table: found[table].get(team_id) for table in TABLES}
+        for table in TABLES:
+            unequal = _unequal(table, of_team, rows[table])
+            verdict = EXACT
+            if unequal:
+                verdict = _verdict(of_team, rows[table], built.get((table.name, team_id)))
+            verdicts[verdict] += 1
+            differences += [
+                Difference(day.isoformat(), team_id, table.name, verdict, *numbers) for numbers in unequal
+            ]
+        if all(rows.values()):
+            apart = [
+                (measure, rows[STATS][measure], rows[BOUNCES][measure])
+                for measure in SHARED_MEASURES
+                if rows[STATS][measure] != rows[BOUNCES][measure]
+            ]
+            verdicts[WRONG] += bool(apart)
+            differences += [
+                Difference(day.isoformat(), team_id, BOTH_TABLES, WRONG, *numbers) for numbers in apart
+            ]
+    differences.sort(key=lambda difference: difference.severity, reverse=True)
+    worst = max((name for name in VERDICTS if verdicts[name]), key=VERDICTS.index, default=NOTHING_TO_CHECK)
+    return DayResult(
+        day=day.isoformat(),
+        verdict=worst,
+        teams=len(teams),
+        pageviews=sum(row["pageviews"] for row in truth.values()),
+        left_out=sum(row["left_out"] for row in truth.values()),
+        verdicts=dict(verdicts),
+        team_ids=sorted({difference.team_id for difference in differences}),
+        differences=differences[:WORST_ROWS],
+    )
+
+
+def check_day(
+    clickhouse: ClickHouse, settings: Settings, partition_date: date, team_ids: Collection[int]
+) -> DayResult:
+    """Reads the day from the raw events, from both tables and from the ledger, and compares.
+
+    :raises BadSetting: the source has no oracle.
+    """
+    oracle = oracle_of(settings)
+    parameters = {
+        "date_start": partition_date,
+        "date_end": partition_date + ONE_DAY,
+        "team_ids": sorted(team_ids) if len(team_ids) <= LONGEST_ID_LIST else [],
+    }
+    if not team_ids:
+        return compare_day(partition_date, (), (), {table: () for table in TABLES}, ())
+    people_are_merged = bool(clickhouse.query("source/has_person_overrides")[0]["has_person_overrides"])
+    # The tables before the source: an event that arrives in between makes the day stale, not wrong.
+    ledger = clickhouse.query("verify/ledger_entries", parameters)
+    stored = {
+        table: clickhouse.query(
+            "verify/stored_measures",
+            parameters,
+            {"table": table.name, "counts_sessions": table == BOUNCES},
+            heavy=True,
+        )
+        for table in TABLES
+    }
+    expected = clickhouse.query(
+        oracle,
+        {**parameters, "bucket_minutes": settings.bucket_minutes},
+        {"with_people": True, "people_are_merged": people_are_merged},
+        heavy=True,
+    )
+    return compare_day(partition_date, team_ids, expected, stored, ledger)
+
+
+def validate_build(
+    clickhouse: ClickHouse, settings: Settings, partition_date: date, team_ids: Collection[int]
+) -> None:
+    """Checks what was just built; for the last step of a build.
+
+    :raises ValidationFailed: a number is not what the raw events say; events that arrived since the build
+        are no failure.
+    """
+    result = check_day(clickhouse, settings, partition_date, team_ids)
+    log.info("Validated %s.", result.sentence())
+    if result.failed:
+        raise ValidationFailed(
+            f"{_describe_worst(result.differences[0])} To build the day again: {next_command([result])}"
+        )
+
+
+def oracle_of(settings: Settings) -> str:
+    """The statement that knows the right answer for the configured source.
+
+    :raises BadSetting: there is none.
+    """
+    path = f"verify/oracle_{settings.source}"
+    if not (sql.SQL_ROOT / f"{path}.sql").is_file():
+        raise BadSetting(
+            "WEB_ANALYTICS_SOURCE",
+            settings.source,
+            f"for validation a source with an oracle of its own, include/sql/{path}.sql",
+        )
+    return path
+
+
+def check_schema(clickhouse: ClickHouse) -> None:
+    """Compares columns, engine and keys of both targets with include/sql/schema.
+
+    :raises SchemaMismatch: the first thing that is not as created there.
+    """
+    for table in TABLES:
+        expected = expected_schema(table)
+        keys = clickhouse.query("verify/table_keys", {"table_name": table.name})
+        if not keys:
+            raise SchemaMismatch(f"The table {table.name} does not exist; run web_analytics_setup first.")
+        columns = {
+            row["name"]: row["type"]
+            for row in clickhouse.query("verify/table_columns", {"table_name": table.name})
+        }
+        found = {**{f"column {name}": value for name, value in columns.items()}, **keys[0]}
+        # On a cluster the engine is ReplicatedAggregatingMergeTree.
+        found["engine"] = found["engine"].removeprefix("Replicated")
+        for name in (*expected, *(name for name in found if name not in expected)):
+            if expected.get(name) != found.get(name):
+                raise SchemaMismatch(
+                    f"{table.name} has {name} {found.get(name, 'not at all')!r}, expected "
+                    f"{expected.get(name, 'not at all')!r} as in include/sql/schema/create_{table.short_name}.sql."
+                )
+
+
+def expected_schema(table: PreAggregatedTable) -> dict[str, str]:
+    """Columns, engine and keys that a target's CREATE statement gives it."""
+    text = sql.render(f"schema/create_{table.short_name}", {"table": table.name})
+    body, options = text.split("\n(\n", 1)[1].split("\n)\n", 1)
+    columns = (column.split(maxsplit=1) for column in re.split(r",(?![^()]*\))", body))
+    expected = {f"column {name}": kind.strip() for name, kind in columns}
+    for name, pattern in (
+        ("engine", r"^ENGINE = (\w+)"),
+        ("partition_key", r"^PARTITION BY (.+)$"),
+        ("sorting_key", r"^ORDER BY \((.+)\)$"),
+    ):
+        expected[name] = re.search(pattern, options, re.MULTILINE)[1]
+    return expected
+
+
+def next_command(results: Sequence[DayResult]) -> str:
+    """The exact command that builds again what is not exact; empty where everything is."""
+    wrong = [result for result in results if result.team_ids]
+    if not wrong:
+        return ""
+    days = sorted(date.fromisoformat(result.day) for result in wrong)
+    teams = sorted({team_id for result in wrong for team_id in result.team_ids})
+    conf: dict[str, Any] = {
+        "date_start": days[0].isoformat(),
+        "date_end": (days[-1] + ONE_DAY).isoformat(),
+    }
+    if len(teams) <= LONGEST_ID_LIST:
+        conf["team_ids"] = teams
+    conf["rebuild"] = True
+    conf["max_partitions"] = min((days[-1] - days[0]).days + 1, 100)
+    return f"airflow dags trigger web_analytics_backfill --conf '{json.dumps(conf)}'"
+
+
+def worst(results: Iterable[DayResult]) -> list[Difference]:
+    every = [difference for result in results for difference in result.differences]
+    return sorted(every, key=lambda difference: difference.severity, reverse=True)[:WORST_ROWS]
+
+
+def describe(results: Sequence[DayResult]) -> str:
+    """The outcome as two aligned tables: the days, then the worst differences."""
+    lines = [f"{'date':<12}{'verdict':<18}{'teams':>8}{'pageviews':>12}{'left out':>10}"]
+    lines[0] += "".join(f"{name:>9}" for name in VERDICTS[1:])
+    for result in results:
+        lines.append(
+            f"{result.day:<12}{result.verdict:<18}{result.teams:>8}{result.pageviews:>12}{result.left_out:>10}"
+            + "".join(f"{result.verdicts.get(name, 0):>9}" for name in VERDICTS[1:])
+        )
+    if differences := worst(results):
+        lines += [
+            "",
+            f"{'date':<12}{'team':>12}  {'table':<28}{'verdict':<9}{'measure':<18}{'expected':>14}{'found':>14}",
+        ]
+        lines += [
+            f"{each.day:<12}{each.team_id:>12}  {each.table_name:<28}{each.verdict:<9}{each.measure:<18}"
+            f"{each.expected:>14}{each.found:>14}"
+            for each in differences
+        ]
+    return "\n".join(lines)
+
+
+def failure_sentence(results: Sequence[DayResult]) -> str:
+    """What is wrong in one sentence, with the worst example."""
+    failed = [result for result in results if result.failed]
+    example = worst(failed)[0]
+    return (
+        f"{len(failed)} of {len(results)} days are not what the raw events say, worst first: "
+        f"{_describe_worst(example)} To build them again: {next_command(results)}"
+    )
+
+
+def _describe_worst(difference: Difference) -> str:
+    if difference.table_name == BOTH_TABLES:
+        return (
+            f"{difference.day}, team {difference.team_id}: {STATS.name} holds {difference.expected} "
+            f"{difference.measure}, {BOUNCES.name} {difference.found}."
+        )
+    return (
+        f"{difference.day}, team {difference.team_id}, {difference.table_name} is {difference.verdict}: it holds "
+        f"{difference.found} {difference.measure}, the raw events {difference.expected}."
+    )
+
+
+def _by_team(rows: Iterable[Row], team_ids: set[int]) -> dict[int, Row]:
+    return {row["team_id"]: row for row in rows if row["team_id"] in team_ids}
+
+
+def _unequal(
+    table: PreAggregatedTable, expected: Row | None, found: Row | None
+) -> list[tuple[str, int, int]]:
+    pairs = [(measure, _number(expected, measure), _number(found, measure)) for measure in MEASURES[table]]
+    unequal = [pair for pair in pairs if pair[1] != pair[2]]
+    persons = _number(expected, "persons"), _number(found, "persons")
+    if abs(persons[0] - persons[1]) > max(PERSONS_SLACK, PERSONS_TOLERANCE * persons[0]):
+        unequal.append(("persons", *persons))
+    return unequal
+
+
+def _number(row: Row | None, measure: str) -> int:
+    return int(row[measure]) if row else 0
+
+
+def _verdict(expected: Row | None, found: Row | None, built: Row | None) -> str:
+    """Why an unequal (team, day, table) is unequal."""
+    if found is None:
+        return MISSING
+    arrived_later = (
+        expected is not None
+        and built is not None
+        and built["build"] != ""
+        and expected["newest_ingested_at"] > built["newest_ingested_at"]
+    )
+    # Late events explain a difference only as long as the table still holds what was built.
+    if (
+        arrived_later
+        and found["pageviews"] == built["pageviews"]
+        and found["session_estimate"] == built["sessions"]
+    ):
+        return STALE
+    return WRONG
