@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from clickhouse_driver.errors import ServerException
 
 from tests.support import (
     at,
@@ -19,7 +18,7 @@ from tests.support import (
     session_id,
     states,
 )
-from web_analytics import build, sql
+from web_analytics import build
 from web_analytics.build import VerificationFailed, build_partition
 from web_analytics.history import TaskIdentity
 from web_analytics.partitions import partition_id
@@ -101,9 +100,9 @@ def test_defect_10_a_publication_that_stopped_between_the_tables_is_seen_and_fin
     assert differences_from_oracle(source.clickhouse, [day], [1]) == []
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2, 1)])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (1, 0, 1)])
 def test_defect_11_sessions_over_midnight_are_whole_in_any_order(source, settings, days, order):
-    built = days(3)
+    built = days(2)
     for day in built[1:]:
         for number in range(3):
             born = at(day, 23.5) + timedelta(minutes=7 * number)
@@ -251,8 +250,3 @@ def test_defect_14_all_buckets_have_one_width_and_totals_are_not_doubled(source,
     source.clickhouse.client.execute(f"INSERT INTO {STATS.name} SELECT {daily} FROM {STATS.name}")
     assert pageviews(source.clickhouse) == 2 * hourly, "daily rows beside hourly ones double every total"
     assert differences_from_oracle(source.clickhouse, [day], [1]) != []
-
-
-def test_statements_used_by_the_defective_variants_are_the_packages_own():
-    assert "REPLACE PARTITION" in sql.render("backfill/replace_partition", {"target": "a", "clone": "b"})
-    assert ServerException.__name__ == "ServerException"
