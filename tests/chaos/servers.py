@@ -1,0 +1,93 @@
+"""The processes around a trial: the faulty ClickHouse and the proxy before it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from clickhouse_driver import Client
+
+from embedded_clickhouse.process import EmbeddedClickHouse
+
+PATIENCE_SECONDS = 4  # the driver's send_receive_timeout; no statement of a trial is silent for so long
+STALL_SECONDS = 6
+
+
+class FaultyClickHouse(EmbeddedClickHouse):
+    """The server of tests/chaos/server.py; it keeps its port when it is started again."""
+
+    def __init__(self, home: Path):
+        super().__init__(home / "clickhouse", log_file=home / "clickhouse.log")
+        self.control = home / "control"
+        self.control.mkdir(parents=True, exist_ok=True)
+        self._command[self._command.index("embedded_clickhouse")] = "tests.chaos.server"
+        self._plans = 0
+
+    def start(self):
+        os.environ["CHAOS_CONTROL"] = str(self.control)
+        super().start()
+        self._command[self._command.index("--port") + 1] = str(self.port)
+        return self
+
+    def has_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+    def plan(self, **plan: Any) -> None:
+        """What the server is to do from now on; see tests/chaos/server.py."""
+        self._plans += 1
+        new = self.control / "plan.new"
+        new.write_text(json.dumps({**plan, "number": self._plans}))
+        os.utime(new, ns=(time.time_ns(), time.time_ns()))
+        new.replace(self.control / "plan.json")
+
+    def forget(self) -> None:
+        """Peace: no faults, and nothing known of earlier ones."""
+        self.plan()
+        for name in ("struck.jsonl", "seen.jsonl"):
+            (self.control / name).unlink(missing_ok=True)
+
+    def struck(self) -> list[dict[str, Any]]:
+        return self._rows("struck.jsonl")
+
+    def seen(self) -> list[dict[str, Any]]:
+        return self._rows("seen.jsonl")
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        path = self.control / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def admin(self, database: str = "default") -> Client:
+        return Client(self.host, port=self.port, database=database, send_receive_timeout=30)
+
+
+class ProxyProcess:
+    def __init__(self, target_port: int):
+        command = [sys.executable, "-m", "tests.chaos.proxy", str(target_port)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self.port = int(self._process.stdout.readline())
+
+    def order(self, command: str) -> None:
+        self._process.stdin.write(command + "\n")
+        self._process.stdin.flush()
+
+    def stop(self) -> None:
+        self._process.stdin.close()
+        self._process.wait(10)
+
+
+def airflow_connection(port: int, database: str) -> dict[str, Any]:
+    return {
+        "conn_type": "clickhouse",
+        "host": "127.0.0.1",
+        "port": port,
+        "login": "default",
+        "schema": database,
+        "extra": {"send_receive_timeout": PATIENCE_SECONDS, "connect_timeout": PATIENCE_SECONDS},
+    }
