@@ -39,7 +39,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parse_arguments(arguments)
     sys.path.insert(0, str(ROOT / "plugins"))
-    os.environ.setdefault("AIRFLOW_HOME", str(ROOT / ".airflow"))
+    # A home of its own: its runs must not meet the scheduler of a `make ui` that is still up.
+    os.environ.setdefault("AIRFLOW_HOME", str(ROOT / ".demo" / "airflow"))
     warnings.simplefilter("ignore")
     from demo import flow
     from demo.access_log import UnusableLog

@@ -23,7 +23,13 @@ def free_port(wanted: int, host: str = "127.0.0.1") -> int:
     raise OSError(f"{host} has no free port")
 
 
-def environment(port: int, connection_uri: str) -> dict[str, str]:
+def _home(checkout: Path) -> str:
+    """That of ``bin/airflow``, so that its commands reach this scheduler."""
+    given = os.environ.get("AIRFLOW_HOME", "")
+    return str(checkout / ".airflow") if not given or given == str(checkout / ".demo" / "airflow") else given
+
+
+def environment(checkout: Path, port: int, connection_uri: str) -> dict[str, str]:
     """What ``airflow standalone`` needs to run beside others on one machine; variables that are set win."""
     return {
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -34,6 +40,7 @@ def environment(port: int, connection_uri: str) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         **os.environ,
+        "AIRFLOW_HOME": _home(checkout),
         # standalone starts its parts by the name "airflow"
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "AIRFLOW_CONN_CLICKHOUSE_DEFAULT": connection_uri,
@@ -45,4 +52,4 @@ def run(checkout: Path, connection_uri: str, wanted_port: int = DEFAULT_PORT) ->
     port = free_port(int(os.environ.get("AIRFLOW__API__PORT", wanted_port)))
     print(f"Airflow comes up at http://127.0.0.1:{port}, every visitor an admin; Ctrl-C ends it.", flush=True)
     command = str(checkout / "bin" / "airflow")
-    os.execve(command, [command, "standalone"], environment(port, connection_uri))
+    os.execve(command, [command, "standalone"], environment(checkout, port, connection_uri))
