@@ -1,4 +1,4 @@
-"""Writes the tables of README.md that follow from the code: settings and DAGs.
+"""Writes the tables of the documentation that follow from the code: settings, DAGs, what is retried.
 
 python docs/generate.py          rewrites them in place
 python docs/generate.py --check  exit status 1 if one of them is not what the code says
@@ -19,13 +19,14 @@ from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 README = CHECKOUT / "README.md"
+OPERATIONS = CHECKOUT / "docs" / "operations.md"
 
 
 class MarkersMissing(ValueError):
-    """The README has no place for a generated table."""
+    """A document has no place for a generated table."""
 
-    def __init__(self, name: str):
-        super().__init__(f"README.md has no line <!-- {name}:begin --> followed by <!-- {name}:end -->.")
+    def __init__(self, document: str, name: str):
+        super().__init__(f"{document} has no line <!-- {name}:begin --> followed by <!-- {name}:end -->.")
 
 
 def load_dags() -> dict[str, Any]:
@@ -151,37 +152,59 @@ def dags_section() -> str:
     return "\n\n".join(parts)
 
 
-SECTIONS = {"settings": settings_section, "dags": dags_section}
+def retries_section() -> str:
+    from web_analytics.retries import PERMANENT, TRANSIENT
+
+    def rows(codes: Mapping[int | str, str], then: str) -> list[tuple[str, str, str]]:
+        by_reason: dict[str, list[str]] = {}
+        for code, reason in codes.items():
+            by_reason.setdefault(reason, []).append(_code(str(code)))
+        return [(", ".join(listed), then, reason) for reason, listed in by_reason.items()]
+
+    anything_else = ("anything else", "is tried again", "unknown errors are taken for passing ones")
+    return table(
+        ("Code", "Then the task", "Because"),
+        [*rows(PERMANENT, "fails at once"), *rows(TRANSIENT, "is tried again"), anything_else],
+    )
 
 
-def generated(readme: str) -> str:
-    """The README's text with every table as the code says it.
+SECTIONS = {
+    README: {"settings": settings_section, "dags": dags_section},
+    OPERATIONS: {"retries": retries_section},
+}
+
+
+def generated(document: Path, text: str) -> str:
+    """The document's text with every table as the code says it.
 
     :raises MarkersMissing: naming the table that has no place.
     """
     # The DAGs first: loading them puts the package on the path.
-    for name, section in reversed(SECTIONS.items()):
+    for name, section in reversed(SECTIONS[document].items()):
         between = re.compile(rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)", re.DOTALL)
-        if not between.search(readme):
-            raise MarkersMissing(name)
+        if not between.search(text):
+            raise MarkersMissing(document.name, name)
         content = section()
-        readme = between.sub(lambda found, text=content: f"{found[1]}{text}\n{found[2]}", readme, count=1)
-    return readme
+        text = between.sub(lambda found, new=content: f"{found[1]}{new}\n{found[2]}", text, count=1)
+    return text
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is out of date")
     check = parser.parse_args(arguments).check
-    written = README.read_text(encoding="utf-8")
-    wanted = generated(written)
-    if wanted == written:
-        return 0
-    if check:
-        print("README.md is not what the code says; run: python docs/generate.py", file=sys.stderr)
-        return 1
-    README.write_text(wanted, encoding="utf-8")
-    return 0
+    outdated = 0
+    for document in SECTIONS:
+        written = document.read_text(encoding="utf-8")
+        wanted = generated(document, written)
+        if wanted == written:
+            continue
+        outdated += 1
+        if check:
+            print(f"{document.name} is not what the code says; run: python docs/generate.py", file=sys.stderr)
+        else:
+            document.write_text(wanted, encoding="utf-8")
+    return 1 if check and outdated else 0
 
 
 if __name__ == "__main__":

@@ -27,7 +27,12 @@ def section(readme: str, name: str) -> str:
 
 
 def test_the_readme_is_up_to_date(generate, readme, airflow_database):
-    assert generate.generated(readme) == readme, "run: python docs/generate.py"
+    assert generate.generated(generate.README, readme) == readme, "run: python docs/generate.py"
+
+
+def test_the_table_of_retried_errors_is_up_to_date(generate, airflow_database):
+    written = generate.OPERATIONS.read_text(encoding="utf-8")
+    assert generate.generated(generate.OPERATIONS, written) == written, "run: python docs/generate.py"
 
 
 def test_every_setting_is_in_the_readme_with_default_and_meaning(readme):
@@ -52,18 +57,18 @@ def test_every_dag_is_in_the_readme_with_schedule_and_params(readme, dag_bag):
 def test_a_table_that_has_drifted_is_seen_and_rewritten(generate, readme, airflow_database):
     drifted = readme.replace("| `30` |", "| `31` |", 1)
     assert drifted != readme
-    assert generate.generated(drifted) == readme
+    assert generate.generated(generate.README, drifted) == readme
 
 
 def test_a_readme_without_a_place_for_a_table_is_an_error(generate, readme, airflow_database):
     with pytest.raises(generate.MarkersMissing, match="settings:begin"):
-        generate.generated(readme.replace("<!-- settings:begin -->", ""))
+        generate.generated(generate.README, readme.replace("<!-- settings:begin -->", ""))
 
 
 def test_check_fails_and_changes_nothing(generate, readme, airflow_database, tmp_path, monkeypatch, capsys):
     drifted = tmp_path / "README.md"
     drifted.write_text(readme.replace("| `30` |", "| `31` |", 1), encoding="utf-8")
-    monkeypatch.setattr(generate, "README", drifted)
+    monkeypatch.setattr(generate, "SECTIONS", {drifted: generate.SECTIONS[generate.README]})
     assert generate.main(["--check"]) == 1
     assert "python docs/generate.py" in capsys.readouterr().err
     assert "| `31` |" in drifted.read_text(encoding="utf-8")
