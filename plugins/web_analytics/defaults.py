@@ -14,7 +14,7 @@ DEFAULT_ARGS = {
     "retry_policy": ClickHouseRetryPolicy(),
     # Where the policy is not asked, as after a worker was killed.
     "retry_delay": timedelta(seconds=10),
-    "retry_exponential_backoff": True,
+    "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=1),
 }
