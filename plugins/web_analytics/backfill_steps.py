@@ -7,9 +7,9 @@ import uuid
 from datetime import UTC, date, datetime
 from typing import Any
 
-from web_analytics import build, detection, history
+from web_analytics import build, detection, history, locks
 from web_analytics.decision import GapCount, decide
-from web_analytics.locks import LockHeld
+from web_analytics.locks import LockHeld, Owner
 from web_analytics.partitions import DateRange
 from web_analytics.runtime import (
     current_conf,
@@ -213,11 +213,19 @@ def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
     """
     if decided is None:
         raise BackfillIncomplete("No decision was made; see the failed task before this one.")
-    if decided["dry_run"] or not decided["backfill"]:
+    if decided["dry_run"]:
         log.info("Nothing was to be built: %s.", decided["reason"])
         return {"published": [], "failed": []}
     settings, task = Settings.load(), current_task()
     with open_clickhouse(settings, task) as clickhouse:
+        cleared = locks.sweep(
+            clickhouse, Owner(task.dag_id, task.run_id), ttl=settings.lock_ttl, activity=run_activity
+        )
+        if cleared:
+            log.warning("Cleared what builds that broke off had left on %s.", ", ".join(map(str, cleared)))
+        if not decided["backfill"]:
+            log.info("Nothing was to be built: %s.", decided["reason"])
+            return {"published": [], "failed": []}
         rows = clickhouse.query(
             "report/list_published_dates",
             {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": PUBLISH_TASK_ID},

@@ -102,7 +102,7 @@ def stage(
     )
     build = Build(lock)
     with attempt(clickhouse, task, partition_date) as made:
-        locks.drop_build_tables(clickhouse, build.lock)
+        locks.drop_all_build_tables(clickhouse, build.lock)
         create_tables(clickhouse, build)
         planned = external_table("planned_teams", "team_id", "Int64", sorted(set(team_ids)))
         clickhouse.run(

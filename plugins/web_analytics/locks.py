@@ -62,7 +62,7 @@ class Lock:
     @property
     def table_prefix(self) -> str:
         """Beginning of the names of all per-run tables of this lock."""
-        return f"web_analytics_build_{partition_id(self.partition_date)}_{self.token}_"
+        return f"{_build_prefix(self.partition_date)}{self.token}_"
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,10 @@ def lock_table(partition_date: date) -> str:
 
 def _takeover_prefix(partition_date: date) -> str:
     return f"web_analytics_takeover_{partition_id(partition_date)}_"
+
+
+def _build_prefix(partition_date: date) -> str:
+    return f"web_analytics_build_{partition_id(partition_date)}_"
 
 
 def find(clickhouse: ClickHouse, partition_date: date) -> HeldLock | None:
@@ -256,5 +260,44 @@ def release(clickhouse: ClickHouse, lock: Lock) -> None:
 
 def drop_build_tables(clickhouse: ClickHouse, lock: Lock) -> None:
     """Drops the per-run tables of a lock's token, as many as are there."""
-    for row in clickhouse.query("lock/list_build_tables", {"prefix": lock.table_prefix}):
+    _drop_tables(clickhouse, lock.table_prefix)
+
+
+def drop_all_build_tables(clickhouse: ClickHouse, lock: Lock) -> None:
+    """Drops the per-run tables of the lock's date whatever their token: its own, and what a former owner or a
+    takeover that was broken off left. Only the holder of the lock may do this, and before it builds."""
+    _drop_tables(clickhouse, _build_prefix(lock.partition_date))
+
+
+def sweep(
+    clickhouse: ClickHouse,
+    owner: Owner,
+    *,
+    ttl: timedelta | None = None,
+    activity: Callable[[Owner], RunActivity] = lambda owner: RunActivity.UNKNOWN,
+) -> list[date]:
+    """Clears what abandoned builds left on any date: a run that was killed, or whose release failed, after its
+    date was published leaves a lock that no later run would ask for.
+
+    :returns: the dates that were cleared; those whose lock is in use are left alone.
+    """
+    cleared = []
+    for row in clickhouse.query("lock/list_dates"):
+        partition_date = datetime.strptime(row["partition_id"], "%Y%m%d").date()  # noqa: DTZ007
+        try:
+            lock = acquire(clickhouse, partition_date, owner, ttl=ttl, activity=activity)
+        except (LockHeld, LockLost):
+            continue
+        except QueryFailed as error:
+            if error.code != UNKNOWN_TABLE:
+                raise
+            continue  # it was released just now
+        drop_all_build_tables(clickhouse, lock)
+        release(clickhouse, lock)
+        cleared.append(partition_date)
+    return cleared
+
+
+def _drop_tables(clickhouse: ClickHouse, prefix: str) -> None:
+    for row in clickhouse.query("lock/list_build_tables", {"prefix": prefix}):
         clickhouse.run("lock/drop_table", names={"table": row["name"]})

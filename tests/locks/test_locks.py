@@ -191,3 +191,35 @@ def test_ten_builds_of_one_date_at_once_lose_and_double_nothing(source, settings
         list(pool.map(build_one_team, teams))
     assert differences_from_oracle(source.clickhouse, [day], teams) == []
     assert leftovers(source.clickhouse) == []
+
+
+def test_a_sweep_clears_what_abandoned_builds_left_and_nothing_else(source, settings, days):
+    """A release that failed for good, after its date was published: no later run asks for that lock."""
+    clickhouse, [used, left] = source.clickhouse, days(2)
+    source.enable(1)
+    source.visits([1], [used, left])
+    build.stage(clickhouse, settings, TaskIdentity(dag_id="dag", run_id="ended"), left, [1])
+    at_work = build.stage(clickhouse, settings, TaskIdentity(dag_id="dag", run_id="active"), used, [1])
+
+    def activity(owner: Owner) -> RunActivity:
+        return RunActivity.ACTIVE if owner.run_id == "active" else RunActivity.ENDED
+
+    assert locks.sweep(clickhouse, Owner("dag", "heir"), activity=activity) == [left]
+    assert locks.find(clickhouse, used).lock == at_work.lock
+    assert all(
+        name.startswith((at_work.lock.table, at_work.lock.table_prefix)) for name in leftovers(clickhouse)
+    )
+    assert locks.sweep(clickhouse, Owner("dag", "heir"), activity=activity) == []
+
+
+def test_a_takeover_that_was_broken_off_leaves_no_tables_behind(source, settings, days):
+    clickhouse, [day] = source.clickhouse, days(1)
+    source.enable(1)
+    source.visits([1], [day])
+    old = build.stage(clickhouse, settings, TaskIdentity(dag_id="dag", run_id="old"), day, [1])
+    heir = TaskIdentity(dag_id="dag", run_id="heir")
+    # The marker is made, and then the heir's process is killed.
+    locks._create(clickhouse, f"web_analytics_takeover_{day:%Y%m%d}_{old.token}", day, Owner("dag", "heir"))
+    heirs = build.stage(clickhouse, settings, heir, day, [1])
+    build.release(clickhouse, heirs)
+    assert leftovers(clickhouse) == []
