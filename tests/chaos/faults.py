@@ -68,13 +68,13 @@ def _add(rng: random.Random, scenario: Scenario, kind: str, seconds: float) -> N
     fault: dict[str, Any] = {
         "id": f"{kind}-{number}",
         "statement": rng.choice(AIMS),
-        "nth": rng.randint(1, 12),
+        "nth": rng.randint(1, 8),
         "when": rng.choice(["before", "during", "after"]),
         "seconds": rng.choice([0.001, 0.003, 0.01, 0.03]),
     }
     if fault["statement"] == "":
-        fault["nth"] = rng.randint(1, 180)
-    moment = rng.uniform(0.05, 1) * seconds
+        fault["nth"] = rng.randint(1, 100)
+    moment = rng.uniform(0.05, 0.75) * seconds
     if kind == "kill_task":
         scenario.orders.append((moment, "kill_task"))
     elif kind == "kill_clickhouse":

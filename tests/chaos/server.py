@@ -7,6 +7,7 @@ twice. Only statements of the package's DAG runs are touched, never those of the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -170,10 +171,8 @@ class FaultyConnection(embedded.Connection):
 
     def _kill(self, action: str) -> None:
         for pid in [os.getpid()] if action == "kill_server" else self.plan.clients:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
     def _hang_up(self):
         self._channel.sock.shutdown(socket.SHUT_RDWR)
