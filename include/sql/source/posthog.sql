@@ -28,7 +28,8 @@ WITH
 {% if parsed %}
     JSONExtract(properties, 'Tuple({% for name in parsed %}`{{ name }}` String{{ ", " if not loop.last }}{% endfor %})') AS parsed,
 {% endif %}
-    toUUIDOrZero(`$session_id`) AS session_uuid,
+    -- toUUIDOrZero alone would also take 32 digits without dashes
+    toUUIDOrZero(if(length(`$session_id`) = 36, `$session_id`, '')) AS session_uuid,
     bitAnd(bitShiftRight(toUInt128(session_uuid), 76), 15) = 7 AS session_is_valid
 SELECT
     team_id,
