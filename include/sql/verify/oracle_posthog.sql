@@ -44,9 +44,9 @@ WITH
             bucket,
             uuid,
             max(ingested) AS arrived,
-            argMax((event, if(is_valid, session, ''), at), (ingested, at, event, session)) AS version
+            argMax((event, if(is_valid, session, ''), at), (ingested, at, event, if(is_valid, session, ''))) AS version
 {% if with_people %}
-            , argMax((distinct_id, person_id), (ingested, at, event, session)) AS who
+            , argMax((distinct_id, person_id), (ingested, at, event, if(is_valid, session, ''))) AS who
 {% endif %}
         FROM raw
         WHERE bucket >= intDiv(toUnixTimestamp(toDateTime(%(date_start)s, 'UTC')), %(bucket_minutes)s * 60)
