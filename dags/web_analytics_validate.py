@@ -105,8 +105,8 @@ def web_analytics_validate():
 
         ti = get_current_context()["ti"]
         chosen = ti.xcom_pull(task_ids="choose_days", key="chosen")
-        checked = ti.xcom_pull(task_ids="validate_day")
-        return validate_steps.report(chosen, [each for each in checked or () if each])
+        checked = ti.xcom_pull(task_ids=["validate_day"])
+        return validate_steps.report(chosen, [each for each in checked if each])
 
     days, schema_checked = choose_days(), check_schema()
     checked = validate_day.expand(day=days)

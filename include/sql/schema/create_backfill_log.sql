@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_log
     try_number UInt16,
     partition_date Nullable(Date),
     table_name LowCardinality(String),
-    status LowCardinality(String) COMMENT 'decisions: backfill or skip; all others: succeeded or failed',
+    status LowCardinality(String) COMMENT 'decisions: backfill or skip; cleanups also rejected; all others: succeeded or failed',
     reason String,
     error_code Int32,
     seconds Float64,

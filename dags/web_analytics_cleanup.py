@@ -1,0 +1,132 @@
+"""
+### Web analytics: cleanup
+
+Deletes what `web_pre_aggregated_stats` and `web_pre_aggregated_bounces` hold of one team on a range of days.
+Raw events are never touched. Other teams and readers see each day before or after the deletion, never between.
+
+**When to use it:** a customer has left or asked for deletion; or what is stored of a team is to be built anew from
+nothing (for wrong numbers a rebuild is enough: `web_analytics_validate` names the command).
+
+**By hand:** first `{"team_id": 12, "date_start": "2026-01-01", "date_end": "2026-01-08"}` (date_end is excluded):
+a dry run, the default; `show` counts what would be deleted. Then the same with `"dry_run": false`: the run waits at
+`approve` until a person answers in the UI under Required Actions; without an answer within 24 hours it is rejected.
+`"disable_team": true` also disables the team once everything is deleted; otherwise an enabled team's days are built
+again by the next backfill that looks at them. More than 30 days only with `"allow_long_range": true`.
+
+**What it leaves:** `prove` checks that no row of the team is left in the range and that all other teams' numbers were
+the same before and after; `web_analytics_backfill_log` (kind `cleanup`) says who approved what. A rejected run ends
+as a success in which everything after `approve` but `prove` is skipped, and `prove` says that nothing was deleted.
+
+**If a run fails:** `prove` names the dates that were not deleted; on them nothing changed, or only one table did.
+Trigger the cleanup again: deleting twice does no harm. A message that a date is locked names the run that holds
+it; the task waits for it. If what is stored has changed since it was approved, nothing is deleted: trigger again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import Param, dag, get_current_context, task, task_group
+
+from web_analytics.approval import ANSWER, RecordedApprovalOperator
+from web_analytics.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.pools import POOL
+
+PARAMS = {
+    "team_id": Param(type="integer", minimum=0, description="The team whose rows are deleted."),
+    "date_start": Param(type="string", format="date", description="First day."),
+    "date_end": Param(type="string", format="date", description="The day after the last day."),
+    "disable_team": Param(False, type="boolean", description="Also disable the team afterwards."),
+    "dry_run": Param(True, type="boolean", description="Show what would be deleted; change nothing."),
+    "allow_long_range": Param(False, type="boolean", description="Allow up to 365 days instead of 30."),
+}
+
+
+@dag(
+    dag_id="web_analytics_cleanup",
+    schedule=None,
+    catchup=False,
+    default_args=DEFAULT_ARGS,
+    params=PARAMS,
+    tags=TAGS,
+    doc_md=__doc__,
+)
+def web_analytics_cleanup():
+    @task
+    def show():
+        from web_analytics import cleanup_steps
+
+        return cleanup_steps.show()
+
+    @task.short_circuit(ignore_downstream_trigger_rules=False)
+    def is_to_be_done(shown):
+        from web_analytics import cleanup_steps
+
+        return cleanup_steps.is_to_be_done(shown)
+
+    approve = RecordedApprovalOperator(
+        task_id="approve",
+        subject="Delete web analytics of team {{ params.team_id }}?",
+        body="{{ ti.xcom_pull(task_ids='show')['body'] }}",
+        defaults=RecordedApprovalOperator.REJECT,
+        response_timeout=timedelta(hours=24),
+    )
+
+    @task
+    def plan_deletion(shown, approval):
+        from web_analytics import cleanup_steps
+
+        return cleanup_steps.plan_deletion(shown, approval)
+
+    # Later steps weigh more, so that a date is finished before the next one is started.
+    mapped = {"map_index_template": "{{ map_label }}", "weight_rule": "upstream", "pool": POOL}
+
+    @task_group
+    def delete_date(day, approved, approver):
+        @task(**mapped)
+        def lock(day):
+            from web_analytics import cleanup_steps
+
+            return cleanup_steps.lock_date(day)
+
+        @task(**mapped)
+        def delete(day, approved, approver, locked):
+            from web_analytics import cleanup_steps
+
+            return cleanup_steps.delete_date(day, approved, approver, locked)
+
+        @task(**mapped)
+        def release(locked):
+            from web_analytics import cleanup_steps
+
+            cleanup_steps.release_date(locked)
+
+        locked = lock(day).as_setup()
+        delete(day, approved, approver, locked) >> release(locked).as_teardown(setups=locked)
+
+    # After a rejection everything before it is skipped, and so is this.
+    @task(trigger_rule="none_failed_min_one_success")
+    def disable_team():
+        from web_analytics import cleanup_steps
+
+        cleanup_steps.disable_team(get_current_context()["ti"].xcom_pull(task_ids="approve", key=ANSWER))
+
+    @task(trigger_rule="all_done")
+    def prove():
+        from web_analytics import cleanup_steps
+
+        ti = get_current_context()["ti"]
+        shown, approval = ti.xcom_pull(task_ids="show"), ti.xcom_pull(task_ids="approve", key=ANSWER)
+        deleted = ti.xcom_pull(task_ids=["delete_date.delete"])
+        return cleanup_steps.prove(shown, approval, [each for each in deleted if each])
+
+    shown = show()
+    is_to_be_done(shown) >> approve
+    planned = plan_deletion(shown, approve.output)
+    deleted = delete_date.expand_kwargs(planned)
+    disabled = disable_team()
+    [planned, deleted] >> disabled
+    [deleted, disabled] >> prove()
+
+
+web_analytics_cleanup()
