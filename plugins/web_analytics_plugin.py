@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
-from web_analytics import scheduler_listener
+from web_analytics import job_listener
 
 
 class WebAnalyticsPlugin(AirflowPlugin):
     name = "web_analytics"
-    listeners = [scheduler_listener]
+    listeners = [job_listener]

@@ -1,4 +1,4 @@
-"""Creates the pool when a scheduler starts: the only process of Airflow 3 that both needs it and may."""
+"""Creates the pool when a scheduler or another long-running job of Airflow starts: tasks need it but may not."""
 
 from __future__ import annotations
 
@@ -9,5 +9,6 @@ from web_analytics.pools import ensure_pool
 
 @hookimpl
 def on_starting(component) -> None:
-    if type(component).__name__ == "SchedulerJobRunner":
+    # Task processes report their start too; only jobs have a metadata database. Which job it is, is not known yet.
+    if type(component).__name__ == "Job":
         ensure_pool()

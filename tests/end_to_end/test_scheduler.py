@@ -1,0 +1,206 @@
+"""The DAGs under a real scheduler: Airflow standalone on SQLite with the embedded ClickHouse."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pytest
+from clickhouse_driver import Client
+
+from tests.conftest import CHECKOUT
+from tests.support import differences_from_oracle, leftovers
+
+pytestmark = pytest.mark.slow
+
+
+def wait_for(condition, seconds: float, what: str):
+    deadline = time.monotonic() + seconds
+    while True:
+        if result := condition():
+            return result
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.25)
+
+
+class Airflow:
+    """Airflow's REST API."""
+
+    def __init__(self, port: int):
+        self.base = f"http://127.0.0.1:{port}"
+        self.token = ""
+
+    def call(self, method: str, path: str, body: dict | None = None):
+        request = urllib.request.Request(
+            self.base + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def is_healthy(self) -> bool:
+        try:
+            health = self.call("GET", "/api/v2/monitor/health")
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+        return all(health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor"))
+
+    def dags(self) -> dict[str, dict]:
+        return {dag["dag_id"]: dag for dag in self.call("GET", "/api/v2/dags?limit=100")["dags"]}
+
+    def unpause(self, dag_id: str) -> None:
+        self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+
+    def trigger(self, dag_id: str, conf: dict) -> str:
+        """:returns: the path of the run."""
+        run = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
+        return f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run['dag_run_id'])}"
+
+    def finish(self, run: str, seconds: float = 240) -> str:
+        def ended():
+            state = self.call("GET", run)["state"]
+            return state if state in ("success", "failed") else None
+
+        return wait_for(ended, seconds, f"the end of {run}")
+
+    def instances(self, run: str) -> list[dict]:
+        return self.call("GET", f"{run}/taskInstances?limit=100")["task_instances"]
+
+
+@pytest.fixture(scope="module")
+def airflow(clickhouse_server, tmp_path_factory):
+    """Airflow on a free port, with an unpaused DAG and its pool."""
+    home = tmp_path_factory.mktemp("airflow")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    admin = Client(clickhouse_server.host, port=clickhouse_server.port)
+    admin.execute("CREATE DATABASE IF NOT EXISTS end_to_end")
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW_CONN_CLICKHOUSE_DEFAULT": clickhouse_server.uri("end_to_end"),
+    }
+    log = open(home / "standalone.log", "wb")  # noqa: SIM115
+    process = subprocess.Popen(
+        [CHECKOUT / "bin" / "airflow", "standalone"],
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    api = Airflow(port)
+    try:
+        wait_for(api.is_healthy, 180, "a healthy Airflow")
+        api.token = api.call("GET", "/auth/token")["access_token"]
+        wait_for(lambda: len(api.dags()) >= 2, 60, "the DAGs")
+        yield api
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            # Whatever of its children did not stop with it.
+            subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
+            log.close()
+
+
+@pytest.fixture(scope="module")
+def built_source(airflow, clickhouse_server):
+    """Schema by web_analytics_setup, and three days of events of two teams."""
+    from demo import sample_data
+    from tests.support import Source
+    from web_analytics.clickhouse import ClickHouse
+
+    os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = clickhouse_server.uri("end_to_end")
+    with ClickHouse("clickhouse_default") as connection:
+        sample_data.create_source(connection)
+        airflow.unpause("web_analytics_setup")
+        assert airflow.finish(airflow.trigger("web_analytics_setup", {})) == "success"
+        yield Source(connection)
+
+
+def test_all_dags_are_there_without_import_errors(airflow):
+    wait_for(lambda: "web_analytics_setup" in airflow.dags(), 60, "web_analytics_setup")
+    assert airflow.call("GET", "/api/v2/importErrors")["import_errors"] == []
+    files = {path.stem for path in (CHECKOUT / "dags").glob("web_analytics_*.py")}
+    wait_for(lambda: files <= airflow.dags().keys(), 60, "a DAG for each file")
+
+
+def test_a_triggered_run_builds_its_dates_in_parallel(airflow, built_source, days):
+    built_source.enable(1, 2)
+    built_source.visits([1, 2], days(3))
+    pools = {pool["name"]: pool["slots"] for pool in airflow.call("GET", "/api/v2/pools")["pools"]}
+    assert pools["web_analytics_backfill"] == 4
+    airflow.unpause("web_analytics_backfill")
+    run = airflow.trigger("web_analytics_backfill", {"days_back": 14})
+    assert airflow.finish(run) == "success"
+
+    instances = airflow.instances(run)
+    stages = [each for each in instances if each["task_id"] == "build_date.stage"]
+    assert [each["rendered_map_index"] for each in stages] == [day.isoformat() for day in days(3)]
+    assert {each["pool"] for each in stages} == {"web_analytics_backfill"}
+    assert max(each["start_date"] for each in stages[:2]) < min(each["end_date"] for each in stages[:2])
+    assert differences_from_oracle(built_source.clickhouse, days(3), [1, 2]) == []
+    assert leftovers(built_source.clickhouse) == []
+
+    events = airflow.call("GET", "/api/v2/assets/events?limit=100")["asset_events"]
+    for table in ("web_pre_aggregated_stats", "web_pre_aggregated_bounces"):
+        dates = {event["partition_key"] for event in events if event["name"] == table}
+        assert dates == {day.isoformat() for day in days(3)}
+    [decision] = [event for event in events if event["name"] == "web_analytics_backfill_decision"]
+    assert decision["extra"]["reason"] == "6 missing partitions reach the threshold 3"
+
+
+def test_conf_out_of_range_is_rejected_before_a_run_exists(airflow):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        airflow.trigger("web_analytics_backfill", {"days_back": 366})
+    assert refused.value.code == 400
+    assert "days_back" in json.load(refused.value)["detail"]
+
+
+def test_marking_a_task_failed_ends_its_query(airflow, built_source, clickhouse_server):
+    admin = built_source.clickhouse.client
+    observer = Client(clickhouse_server.host, port=clickhouse_server.port)
+
+    def running() -> int:
+        return observer.execute(
+            "SELECT count() FROM system.processes WHERE startsWith(query_id, 'web_analytics_backfill:') "
+            "AND elapsed > 0.5"
+        )[0][0]
+
+    admin.execute("RENAME TABLE web_analytics_source_events TO real_source_events")
+    admin.execute(
+        "CREATE VIEW web_analytics_source_events AS SELECT rows.* FROM numbers(1000000000000) AS endless "
+        "CROSS JOIN real_source_events AS rows"
+    )
+    try:
+        run = airflow.trigger("web_analytics_backfill", {})
+        wait_for(running, 120, "the endless query")
+        airflow.call("PATCH", f"{run}/taskInstances/detect", {"new_state": "failed"})
+        marked = time.monotonic()
+        wait_for(lambda: not running(), 30, "the end of the query")
+        assert time.monotonic() - marked < 10
+        assert airflow.finish(run) == "failed"
+    finally:
+        admin.execute("DROP VIEW web_analytics_source_events")
+        admin.execute("RENAME TABLE real_source_events TO web_analytics_source_events")
