@@ -311,3 +311,13 @@ def test_of_two_equally_new_versions_the_one_with_a_valid_session_counts(
     ]
     assert_exact(web_analytics_schema, settings, events, [(DAYS[0], [1])])
     assert counted_in_python(events, 60) == ({(1, DAYS[0]): 1}, 0)
+
+
+def test_a_session_ends_exactly_24_hours_after_its_start(web_analytics_schema, settings):
+    noon, step = ONE_DAY_US // 2, (-1, 0, 1, ONE_DAY_US - 1, ONE_DAY_US, ONE_DAY_US + 1)
+    events = [
+        Event(1, uuid.UUID(int=number + 1), "$pageview", noon + offset, born(0.5), "/", 0, False)
+        for number, offset in enumerate(step)
+    ]
+    assert_exact(web_analytics_schema, settings, events, [(DAYS[1], [1]), (DAYS[0], [1])])
+    assert counted_in_python(events, 60)[0] == {(1, DAYS[0]): 4, (1, DAYS[1]): 2}

@@ -182,6 +182,19 @@ def test_defect_13_a_day_whose_last_rows_vanish_is_emptied_and_recorded_as_empty
     assert empty == [(4,)]
 
 
+def test_defect_13_a_day_that_has_no_rows_before_and_after_can_be_built_again_and_again(
+    source, settings, days
+):
+    day = days(1)[0]
+    replaced, session = source.event(1, at(day)), session_id(at(day))
+    source.event(1, at(day), session, event="search", event_uuid=replaced, ingested=at(day, 13))
+    assert found_gaps(source.clickhouse, settings, [day], [1]) != []
+    for _ in range(2):
+        build_partition(source.clickhouse, settings, day, [1])
+        assert found_gaps(source.clickhouse, settings, [day], [1]) == []
+    assert differences_from_oracle(source.clickhouse, [day], [1]) == []
+
+
 def test_defect_13_new_rows_that_got_lost_are_not_published(source, settings, days):
     day = days(1)[0]
     source.visits([1], [day])
