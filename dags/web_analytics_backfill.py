@@ -15,8 +15,8 @@ asset `web_analytics_backfill_decision`.
 nothing, `{"team_ids": [12], "min_missing_partitions": 1}`, or
 `{"date_start": "2026-01-01", "date_end": "2026-01-08", "rebuild": true}` (date_end is excluded).
 
-**If a run fails:** `summarise` names the dates that were not built; their tables did not change. Open the red
-task of such a date. Clearing it, or just the next run, builds the date; running anything twice never doubles a
+**If a run fails:** `summarise` names the dates that were not built, or that are not what the raw events say. Open
+the red task of such a date. Clearing it, or just the next run, builds the date; running anything twice never doubles a
 number. A message that a date is locked names the run that holds it.
 """
 
@@ -152,6 +152,12 @@ def web_analytics_backfill():
             return published
 
         @task(**mapped)
+        def validate(staged):
+            from web_analytics import backfill_steps
+
+            backfill_steps.validate_date(staged)
+
+        @task(**mapped)
         def release(staged):
             from web_analytics import backfill_steps
 
@@ -160,7 +166,7 @@ def web_analytics_backfill():
         staged = stage(day, plan_id).as_setup()
         inserted = [insert_stats(staged), insert_bounces(staged)]
         published = publish(staged)
-        inserted >> published >> release(staged).as_teardown(setups=staged)
+        inserted >> published >> [validate(staged), release(staged).as_teardown(setups=staged)]
 
     @task(trigger_rule="all_done")
     def summarise():

@@ -16,7 +16,9 @@ days only with `"allow_long_range": true`. Each day reads the raw events of two 
 **What it says:** one verdict per team, table and day; a day has the worst of its verdicts.
 *exact*; *stale*: events arrived after the day was built, which is no failure, the nightly run takes it up;
 *missing*: there are pageviews but no rows; *wrong*: anything else. *nothing to check*: no team has pageviews or
-rows in the range (or no day of it is closed, or no team is enabled), so nothing was shown to be right.
+rows in the range (or no day of it is closed, or no team is enabled), so nothing was shown to be right. Among the
+measures, *session_estimate* is what `uniq` says of the sessions; *buckets* (how many) and *placement* (the sum of
+their times over all pageviews) differ where totals are right but lie in other hours.
 
 **If a run fails:** `report` shows the days, the worst differences and the exact command that builds the days
 again; run it, then validate again. If a day stays wrong, something else writes to these tables, or the source

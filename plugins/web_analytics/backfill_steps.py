@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, date, datetime
 from typing import Any
 
-from web_analytics import build, detection, history, locks
+from web_analytics import build, detection, history, locks, validate_steps, validation
 from web_analytics.decision import GapCount, decide
 from web_analytics.locks import LockHeld, Owner
 from web_analytics.partitions import DateRange
@@ -198,6 +198,29 @@ def publish_date(staged: dict[str, str]) -> dict[str, Any]:
     return {"partition_date": staged["partition_date"], **published}
 
 
+def validate_date(staged: dict[str, str]) -> None:
+    """Compares what this build stored with the raw events; a source without an oracle is only verified.
+
+    :raises ValidationFailed: a number is not what the raw events say.
+    """
+    label_map_index(staged["partition_date"])
+    settings, task = Settings.load(), current_task()
+    built = build.Build.from_xcom(staged)
+    if not validation.has_oracle(settings):
+        log.info(
+            "There is no oracle for the source %s; the build was verified while publishing.", settings.source
+        )
+        return
+    with open_clickhouse(settings, task) as clickhouse:
+        rows = clickhouse.query(
+            "backfill/list_built_teams", {"partition_date": built.partition_date, "build": built.token}
+        )
+        team_ids = [row["team_id"] for row in rows]
+        result = validate_steps.check_and_record(clickhouse, settings, task, built.partition_date, team_ids)
+    log.info("Validated %s.", result.sentence())
+    validation.raise_if_failed(result)
+
+
 def release_date(staged: dict[str, str]) -> None:
     """Drops the date's per-run tables and its lock."""
     label_map_index(staged["partition_date"])
@@ -209,7 +232,7 @@ def release_date(staged: dict[str, str]) -> None:
 def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
     """Compares what was published with what was decided.
 
-    :raises BackfillIncomplete: a decided date is missing from the history of this run.
+    :raises BackfillIncomplete: a decided date is missing from the history of this run, or its validation failed.
     """
     if decided is None:
         raise BackfillIncomplete("No decision was made; see the failed task before this one.")
@@ -230,13 +253,22 @@ def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
             "report/list_published_dates",
             {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": PUBLISH_TASK_ID},
         )
+        wrong = clickhouse.query(
+            "report/list_failed_validations", {"dag_id": task.dag_id, "run_id": task.run_id}
+        )
     published = {row["partition_date"].isoformat() for row in rows}
     failed = [day for day in decided["dates"] if day not in published]
     log.info("Published: %s.", ", ".join(sorted(published, reverse=True)) or "nothing")
     if failed:
         raise BackfillIncomplete(
             f"{len(failed)} of {len(decided['dates'])} dates were not built: {', '.join(failed)}. "
-            "Their tables did not change; the failed tasks of these dates say why."
+            "The failed tasks of these dates say why; the next run builds what they lack."
+        )
+    if wrong:
+        raise BackfillIncomplete(
+            f"{len(wrong)} of {len(published)} built dates are not what the raw events say: "
+            f"{', '.join(row['partition_date'].isoformat() for row in wrong)}. The task validate of these dates "
+            "names the first difference and the command that builds the date again."
         )
     return {"published": sorted(published, reverse=True), "failed": failed}
 

@@ -47,6 +47,18 @@ CORRECTNESS_SETTINGS: dict[str, Any] = {
     "optimize_throw_if_noop": 0,
 }
 
+# Statements that end with the same rows however often they are executed: a transient failure of one costs a
+# pause, not a try of the task. All others leave it to the task, which starts from an empty table.
+REPEATABLE = re.compile(
+    r"(?:\s|--[^\n]*\n)*(?:SELECT|WITH|EXPLAIN|KILL|TRUNCATE|DELETE|DROP\s+TABLE\s+IF\s+EXISTS"
+    r"|CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS|ALTER\s+TABLE\s+\S+\s+(?:REPLACE|DROP)\s+PARTITION)\b"
+)
+# Rows of which the newest holds, and the history, in which an attempt may then be told twice.
+REPEATABLE_INSERTS = ("lock/renew", "backfill/record_in_ledger", "report/insert_log")
+# Of the transient codes those that are known at once; after a timeout or a cancellation the task decides.
+REPEATED_CODES = (3, 32, 101, 102, 202, 203, 210, 225, 241, 242, 252, 279, 319, 439, 473, 745, 999)
+REPEAT_PAUSES_SECONDS = (1.0, 2.0, 4.0)
+
 Row = dict[str, Any]
 Parameters = Mapping[str, Any]
 
@@ -184,9 +196,32 @@ class ClickHouse:
         return len(data)
 
     def _execute(self, path, parameters, names, external_tables, heavy):
-        from clickhouse_driver import errors
+        """Executes a statement; if it may be repeated, again after a transient failure, up to three times."""
+        from clickhouse_driver.errors import ServerException
 
         text = sql.render(path, names)
+        may_be_repeated = path in REPEATABLE_INSERTS or REPEATABLE.match(text)
+        pauses = iter(REPEAT_PAUSES_SECONDS if may_be_repeated else ())
+        unfinished = None
+        while True:
+            try:
+                if unfinished is not None:  # the connection broke, but perhaps not the query
+                    kill = sql.render("operate/kill_query")
+                    self._execute_once("operate/kill_query", kill, {"query_id": unfinished}, (), False)
+                    unfinished = None
+                return self._execute_once(path, text, parameters, external_tables, heavy)
+            except QueryFailed as failure:
+                pause = next(pauses, None)
+                if pause is None or failure.code not in REPEATED_CODES:
+                    raise
+                if not isinstance(failure.__cause__, ServerException):
+                    unfinished = unfinished or failure.query_id
+                log.warning("%s; again in %g s.", failure, pause)
+                time.sleep(pause)
+
+    def _execute_once(self, path, text, parameters, external_tables, heavy):
+        from clickhouse_driver import errors
+
         query_id = f"{self.origin}:{next(self._sequence)}"
         settings = {
             **(self.heavy_settings if heavy else {}),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from web_analytics import history, validation
 from web_analytics.clickhouse import ClickHouse
+from web_analytics.history import TaskIdentity
 from web_analytics.partitions import DateRange, closed_part, newest_closed_day, newest_first
 from web_analytics.runtime import current_conf, current_task, label_map_index, open_clickhouse
 from web_analytics.settings import BadSetting, Settings, ValidateConf
@@ -70,33 +71,45 @@ def validate_day(day: str) -> dict[str, Any]:
     """Compares one day and writes the verdict to the history. A wrong day is a result, not an error."""
     label_map_index(day)
     settings, conf, task = Settings.load(), ValidateConf.parse(current_conf()), current_task()
-    partition_date, started = date.fromisoformat(day), time.monotonic()
     with open_clickhouse(settings, task) as clickhouse:
         teams = _teams(clickhouse, settings, conf)
-        result = validation.check_day(clickhouse, settings, partition_date, teams)
-        statements = list(clickhouse.statistics)
-        history.append(
-            clickhouse,
-            task,
-            kind="validation",
-            status="failed" if result.failed else "succeeded",
-            reason=result.sentence(),
-            partition_date=partition_date,
-            seconds=time.monotonic() - started,
-            rows_read=sum(statement.rows_read for statement in statements),
-            bytes_read=sum(statement.bytes_read for statement in statements),
-            team_count=result.teams,
-            query_id=statements[-1].query_id,
-            details={
-                "verdict": result.verdict,
-                "verdicts": result.verdicts,
-                "pageviews": result.pageviews,
-                "left_out": result.left_out,
-                "differences": [asdict(each) for each in result.differences[:DIFFERENCES_IN_LOG_TABLE]],
-            },
-        )
+        result = check_and_record(clickhouse, settings, task, date.fromisoformat(day), teams)
     log.info("%s.", result.sentence())
     return result.to_xcom()
+
+
+def check_and_record(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    task: TaskIdentity,
+    partition_date: date,
+    team_ids: Collection[int],
+) -> DayResult:
+    """Compares one day and writes the verdict to web_analytics_backfill_log."""
+    started, first_statement = time.monotonic(), len(clickhouse.statistics)
+    result = validation.check_day(clickhouse, settings, partition_date, team_ids)
+    statements = clickhouse.statistics[first_statement:]
+    history.append(
+        clickhouse,
+        task,
+        kind="validation",
+        status="failed" if result.failed else "succeeded",
+        reason=result.sentence(),
+        partition_date=partition_date,
+        seconds=time.monotonic() - started,
+        rows_read=sum(statement.rows_read for statement in statements),
+        bytes_read=sum(statement.bytes_read for statement in statements),
+        team_count=result.teams,
+        query_id=statements[-1].query_id if statements else "",
+        details={
+            "verdict": result.verdict,
+            "verdicts": result.verdicts,
+            "pageviews": result.pageviews,
+            "left_out": result.left_out,
+            "differences": [asdict(each) for each in result.differences[:DIFFERENCES_IN_LOG_TABLE]],
+        },
+    )
+    return result
 
 
 def report(chosen: dict[str, Any] | None, checked: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -35,6 +35,8 @@ MEASURES = {
     STATS: ("pageviews", "session_estimate", "buckets", "placement"),
     BOUNCES: ("pageviews", "sessions", "session_estimate", "bounces", "duration", "buckets", "placement"),
 }
+# Tell rows of another bucket width, whose totals are the same.
+BUCKET_MEASURES = ("buckets", "placement")
 # Both tables aggregate the same sessions, so these agree whatever the source holds by now.
 SHARED_MEASURES = ("pageviews", "session_estimate", "persons", "buckets", "placement")
 BOTH_TABLES = "stats against bounces"
@@ -68,8 +70,12 @@ class Difference:
     found: int
 
     @property
-    def severity(self) -> tuple[int, int]:
-        return VERDICTS.index(self.verdict), abs(self.expected - self.found)
+    def severity(self) -> tuple[int, bool, int]:
+        return (
+            VERDICTS.index(self.verdict),
+            self.measure == "pageviews",
+            abs(self.expected - self.found),
+        )
 
 
 @dataclass(frozen=True)
@@ -142,11 +148,7 @@ def compare_day(
                 Difference(day.isoformat(), team_id, table.name, verdict, *numbers) for numbers in unequal
             ]
         if all(rows.values()):
-            apart = [
-                (measure, rows[STATS][measure], rows[BOUNCES][measure])
-                for measure in SHARED_MEASURES
-                if rows[STATS][measure] != rows[BOUNCES][measure]
-            ]
+            apart = _differing(SHARED_MEASURES, rows[STATS], rows[BOUNCES])
             verdicts[WRONG] += bool(apart)
             differences += [
                 Difference(day.isoformat(), team_id, BOTH_TABLES, WRONG, *numbers) for numbers in apart
@@ -201,20 +203,22 @@ def check_day(
     return compare_day(partition_date, team_ids, expected, stored, ledger)
 
 
-def validate_build(
-    clickhouse: ClickHouse, settings: Settings, partition_date: date, team_ids: Collection[int]
-) -> None:
-    """Checks what was just built; for the last step of a build.
-
-    :raises ValidationFailed: a number is not what the raw events say; events that arrived since the build
-        are no failure.
+def raise_if_failed(result: DayResult) -> None:
+    """:raises ValidationFailed: a number is not what the raw events say; events that arrived since the build
+    are no failure.
     """
-    result = check_day(clickhouse, settings, partition_date, team_ids)
-    log.info("Validated %s.", result.sentence())
     if result.failed:
         raise ValidationFailed(
             f"{_describe_worst(result.differences[0])} To build the day again: {next_command([result])}"
         )
+
+
+def has_oracle(settings: Settings) -> bool:
+    return (sql.SQL_ROOT / f"{_oracle_path(settings)}.sql").is_file()
+
+
+def _oracle_path(settings: Settings) -> str:
+    return f"verify/oracle_{settings.source}"
 
 
 def oracle_of(settings: Settings) -> str:
@@ -222,8 +226,8 @@ def oracle_of(settings: Settings) -> str:
 
     :raises BadSetting: there is none.
     """
-    path = f"verify/oracle_{settings.source}"
-    if not (sql.SQL_ROOT / f"{path}.sql").is_file():
+    path = _oracle_path(settings)
+    if not has_oracle(settings):
         raise BadSetting(
             "WEB_ANALYTICS_SOURCE",
             settings.source,
@@ -346,12 +350,22 @@ def _by_team(rows: Iterable[Row], team_ids: set[int]) -> dict[int, Row]:
 def _unequal(
     table: PreAggregatedTable, expected: Row | None, found: Row | None
 ) -> list[tuple[str, int, int]]:
-    pairs = [(measure, _number(expected, measure), _number(found, measure)) for measure in MEASURES[table]]
-    unequal = [pair for pair in pairs if pair[1] != pair[2]]
+    unequal = _differing(MEASURES[table], expected, found)
     persons = _number(expected, "persons"), _number(found, "persons")
     if abs(persons[0] - persons[1]) > max(PERSONS_SLACK, PERSONS_TOLERANCE * persons[0]):
         unequal.append(("persons", *persons))
     return unequal
+
+
+def _differing(
+    measures: Iterable[str], expected: Row | None, found: Row | None
+) -> list[tuple[str, int, int]]:
+    pairs = [(measure, _number(expected, measure), _number(found, measure)) for measure in measures]
+    differing = [pair for pair in pairs if pair[1] != pair[2]]
+    if any(measure == "pageviews" for measure, *_ in differing):
+        # Other pageviews lie in other buckets: that says nothing more.
+        return [pair for pair in differing if pair[0] not in BUCKET_MEASURES]
+    return differing
 
 
 def _number(row: Row | None, measure: str) -> int:

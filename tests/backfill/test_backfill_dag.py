@@ -42,7 +42,10 @@ def test_a_second_run_skips_and_changes_no_row(source, run_dag, days):
     assert run.ran("skip_backfill") == 1
     assert set(run.states["build_date.publish"]) == {"skipped"}
     assert merged_totals(source.clickhouse) == before
-    assert decisions(source.clickhouse)[-1] == ("skip", "0 missing partitions (threshold 3): the tables are complete")
+    assert decisions(source.clickhouse)[-1] == (
+        "skip",
+        "0 missing partitions (threshold 3): the tables are complete",
+    )
 
 
 def test_two_young_missing_pairs_wait(source, run_dag, days):
@@ -79,6 +82,48 @@ def test_a_dry_run_changes_nothing(source, run_dag, days):
     assert run.state == "success"
     assert run.ran("plan") == 1
     assert fingerprint(source.clickhouse) == before
+
+
+def test_what_was_built_is_validated_against_the_raw_events(source, run_dag, days):
+    source.enable(1)
+    source.visits([1], days(2))
+    run = run_dag(DAG)
+    assert run.states["build_date.validate"] == ["success", "success"]
+    rows = source.clickhouse.client.execute(
+        "SELECT partition_date, status FROM web_analytics_backfill_log WHERE kind = 'validation' ORDER BY 1 DESC"
+    )
+    assert rows == [(day, "succeeded") for day in days(2)]
+
+
+def test_a_validation_that_fails_fails_the_run(source, run_dag, days, monkeypatch, tmp_path):
+    """The oracle is made to expect one pageview more than there is."""
+    import shutil
+
+    from web_analytics import sql
+
+    broken = tmp_path / "sql"
+    shutil.copytree(sql.SQL_ROOT, broken)
+    oracle = broken / "verify" / "oracle_posthog.sql"
+    text = oracle.read_text()
+    assert text.count("sumIf(visits.pageviews, session != '') AS pageviews") == 1
+    oracle.write_text(
+        text.replace(
+            "sumIf(visits.pageviews, session != '') AS pageviews",
+            "sumIf(visits.pageviews, session != '') + 1 AS pageviews",
+        )
+    )
+    monkeypatch.setattr(sql, "SQL_ROOT", broken)
+    sql._environment.cache_clear()
+    try:
+        source.enable(1)
+        source.visits([1], days(2))
+        run = run_dag(DAG)
+    finally:
+        sql._environment.cache_clear()
+    assert run.state == "failed"
+    assert run.states["build_date.validate"] == ["failed", "failed"]
+    assert run.states["summarise"] == ["failed"]
+    assert leftovers(source.clickhouse) == []
 
 
 def test_rebuild_takes_every_date_of_the_range(source, run_dag, days):

@@ -134,6 +134,7 @@ def test_a_conf_that_the_params_do_not_allow_is_refused_when_triggered(backfill,
         backfill.params.get_param(name).resolve(value)
 
 
+VALIDATE = "build_date.validate"
 GROUP = ["build_date.stage", "build_date.insert_stats", "build_date.insert_bounces", "build_date.publish"]
 RELEASE = "build_date.release"
 
@@ -150,7 +151,7 @@ def test_the_steps_of_a_date_follow_each_other(backfill):
 def test_the_dates_are_bounded_by_the_pool_and_nothing_else_is(backfill):
     pools = {task.task_id: task.pool for task in backfill.tasks}
     mapped = {task_id for task_id, pool in pools.items() if pool == POOL}
-    assert mapped == {*GROUP, RELEASE}
+    assert mapped == {*GROUP, VALIDATE, RELEASE}
 
 
 def test_a_later_step_of_a_date_comes_before_an_earlier_step_of_another(dag_bag):

@@ -220,10 +220,11 @@ def test_too_many_people_are_wrong(built, settings, days):
 def test_what_was_just_built_is_checked(built, settings, days):
     """For the last step of a build."""
     day = days(1)[0]
-    validation.validate_build(built, settings, day, [1, 2])
+    validation.raise_if_failed(validation.check_day(built, settings, day, [1, 2]))
     built.client.execute("INSERT INTO web_pre_aggregated_stats SELECT * FROM web_pre_aggregated_stats")
+    result = validation.check_day(built, settings, day, [1, 2])
     with pytest.raises(validation.ValidationFailed, match="web_analytics_backfill --conf") as failure:
-        validation.validate_build(built, settings, day, [1, 2])
+        validation.raise_if_failed(result)
     assert failure.value.code == "validation_failed"
 
 

@@ -1,3 +1,3 @@
 -- Creates an empty table with a target's own definition.
 -- Parameters: none.
-CREATE TABLE {{ table }} AS {{ target }}
+CREATE TABLE IF NOT EXISTS {{ table }} AS {{ target }}

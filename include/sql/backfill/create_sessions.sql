@@ -1,6 +1,6 @@
 -- Creates the session staging table: one row per bucket, team and session.
 -- Parameters: none.
-CREATE TABLE {{ sessions }}
+CREATE TABLE IF NOT EXISTS {{ sessions }}
 (
     period_bucket DateTime('UTC'),
     team_id UInt64,

@@ -1,6 +1,6 @@
 -- Creates the list of event versions that a newer ingested version of the same event replaces.
 -- Parameters: none.
-CREATE TABLE {{ superseded_events }}
+CREATE TABLE IF NOT EXISTS {{ superseded_events }}
 (
     team_id UInt64,
     uuid UUID,

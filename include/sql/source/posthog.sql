@@ -19,8 +19,7 @@
 {% if name in parsed -%}
 parsed.{{ parsed.index(name) + 1 }}
 {%- else -%}
-{% set column = "mat_" ~ name -%}
-if(ifNull(`{{ column }}`, '') = 'null', '', ifNull(`{{ column }}`, ''))
+if(ifNull(`mat_{{ name }}`, '') = 'null', '', ifNull(`mat_{{ name }}`, ''))
 {%- endif %}
 {%- endmacro %}
 CREATE OR REPLACE VIEW web_analytics_source_events AS
