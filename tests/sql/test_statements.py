@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from jinja2 import meta
+from jinja2 import meta, nodes
 
 from web_analytics import sql
 
@@ -94,12 +94,20 @@ def parts_of(file: str) -> set[str]:
     return found
 
 
+def names_in(file: str) -> set[str]:
+    """The names that a template takes from outside; jinja2 also reports names that are set in one branch only."""
+    template = ENVIRONMENT.parse(source_of(file))
+    set_inside = {name.name for each in template.find_all(nodes.Assign) for name in each.find_all(nodes.Name)}
+    return {
+        name
+        for name in meta.find_undeclared_variables(template)
+        if name in SAMPLE_NAMES or name not in set_inside
+    }
+
+
 def names_of(file: str) -> set[str]:
     """The names that a template needs, with those of its parts."""
-    names = meta.find_undeclared_variables(ENVIRONMENT.parse(source_of(file)))
-    for part in parts_of(file) - {"macros.sql"}:
-        names |= meta.find_undeclared_variables(ENVIRONMENT.parse(source_of(part)))
-    return names
+    return names_in(file).union(*(names_in(part) for part in parts_of(file) - {"macros.sql"}))
 
 
 # Files that are only parts of others. A part that is a whole query, such as detect/coverage.sql, is checked as one.
