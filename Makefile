@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow lint format lock bench clean
+.PHONY: help install demo verify stop ui test test-slow chaos lint format lock bench clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -16,6 +16,7 @@ help:
 	@echo "make ui                    Airflow with its UI on the demo's ClickHouse"
 	@echo "make stop                  stop the demo's ClickHouse"
 	@echo "make test                  all tests but the slow ones; make test-slow: those"
+	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
 	@echo "make lint, make format     ruff; make lock: constraints.txt from requirements*.txt"
 	@echo "make bench                 benchmarks"
 
@@ -40,10 +41,13 @@ ui: install
 	$(BIN)/python -m demo ui
 
 test: install
-	$(BIN)/python -m pytest -m "not slow" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow tests
+
+chaos: install
+	$(BIN)/python -m tests.chaos --trials $(or $(TRIALS),200) --seed $(or $(SEED),1)
 
 lint: install
 	$(BIN)/ruff check .
