@@ -167,6 +167,7 @@ def test_a_log_of_several_blocks(web_analytics_schema, monkeypatch):
         (gzip.compress(b""), "is empty"),
         (gzip.compress(b"x" * 10_000)[:30], "cannot be read"),
     ],
+    ids=["no file", "empty", "empty gzip", "cut gzip"],
 )
 def test_what_cannot_be_a_log_is_refused_at_once(tmp_path, content, sentence):
     path = tmp_path / "access.log"

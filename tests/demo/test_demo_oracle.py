@@ -90,7 +90,9 @@ def test_without_a_pageview_there_is_no_session(source):
     assert answers(source) == {}
 
 
-@pytest.mark.parametrize("session", ["", "not-an-id", session_id(at(DAY), version=4)])
+@pytest.mark.parametrize(
+    "session", ["", "not-an-id", session_id(at(DAY), version=4)], ids=["none", "no id", "UUIDv4"]
+)
 def test_pageviews_without_a_valid_session_are_counted_apart(source, session):
     source.event(1, at(DAY), session)
     source.event(1, at(DAY), session, event="custom")
