@@ -21,7 +21,7 @@ from typing import Any
 from tests.chaos.faults import KINDS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-EXPERIMENT_NAMES = ("no-lock", "no-verify", "async-delete", "no-replace")
+EXPERIMENT_NAMES = ("no-lock", "no-verify", "async-delete", "async-delete-unchecked", "no-replace")
 START_SECONDS = 300
 SILENCE_SECONDS = 420  # longer than a trial may take: then its worker itself hangs
 

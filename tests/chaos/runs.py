@@ -146,10 +146,13 @@ class Run:
 
     def _work(self) -> int:
         os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = json.dumps(self.connection)
-        from web_analytics import runtime
+        from web_analytics import clickhouse, runtime
         from web_analytics.settings import Settings
 
         runtime.LOCK_POLL_SECONDS = LOCK_POLL_SECONDS
+        clickhouse.REPEAT_PAUSES_SECONDS = tuple(
+            pause * FIRST_DELAY_SECONDS / 10 for pause in clickhouse.REPEAT_PAUSES_SECONDS
+        )
         Settings.lock_ttl = timedelta(seconds=self.ttl_seconds)
         # Below the rule's threshold a gap waits two days; here it has waited.
         os.environ["WEB_ANALYTICS_BACKFILL_MAX_GAP_AGE_HOURS"] = "0"
