@@ -53,10 +53,13 @@ REPEATABLE = re.compile(
     r"(?:\s|--[^\n]*\n)*(?:SELECT|WITH|EXPLAIN|KILL|TRUNCATE|DELETE|DROP\s+TABLE\s+IF\s+EXISTS"
     r"|CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS|ALTER\s+TABLE\s+\S+\s+(?:REPLACE|DROP)\s+PARTITION)\b"
 )
-# Rows of which the newest holds, and the history, in which an attempt may then be told twice.
-REPEATABLE_INSERTS = ("lock/renew", "backfill/record_in_ledger", "report/insert_log")
-# Of the transient codes those that are known at once; after a timeout or a cancellation the task decides.
+# Also these: of a lock's rows and a ledger entry the newest holds, the history may tell an attempt twice, and who
+# finds that the lock exists looks whose it is.
+REPEATABLE_WRITES = ("lock/create", "lock/renew", "backfill/record_in_ledger", "report/insert_log")
+# Of the transient codes those that are known at once. A cancelled query is not repeated; one that took too long
+# only if it is a light one that the server itself has ended.
 REPEATED_CODES = (3, 32, 101, 102, 202, 203, 210, 225, 241, 242, 252, 279, 319, 439, 473, 745, 999)
+TIMEOUT_CODES = (159, 209)
 REPEAT_PAUSES_SECONDS = (1.0, 2.0, 4.0)
 
 Row = dict[str, Any]
@@ -200,7 +203,7 @@ class ClickHouse:
         from clickhouse_driver.errors import ServerException
 
         text = sql.render(path, names)
-        may_be_repeated = path in REPEATABLE_INSERTS or REPEATABLE.match(text)
+        may_be_repeated = path in REPEATABLE_WRITES or REPEATABLE.match(text)
         pauses = iter(REPEAT_PAUSES_SECONDS if may_be_repeated else ())
         unfinished = None
         while True:
@@ -211,10 +214,12 @@ class ClickHouse:
                     unfinished = None
                 return self._execute_once(path, text, parameters, external_tables, heavy)
             except QueryFailed as failure:
+                has_ended = isinstance(failure.__cause__, ServerException)
+                is_light_timeout = failure.code in TIMEOUT_CODES and has_ended and not heavy
                 pause = next(pauses, None)
-                if pause is None or failure.code not in REPEATED_CODES:
+                if pause is None or not (failure.code in REPEATED_CODES or is_light_timeout):
                     raise
-                if not isinstance(failure.__cause__, ServerException):
+                if not has_ended:
                     unfinished = unfinished or failure.query_id
                 log.warning("%s; again in %g s.", failure, pause)
                 time.sleep(pause)
