@@ -18,12 +18,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.faults import KINDS
+from tests.chaos.faults import KINDS, SCHEDULER_KIND
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXPERIMENT_NAMES = ("no-lock", "no-verify", "async-delete", "async-delete-unchecked", "no-replace")
 START_SECONDS = 300
-SILENCE_SECONDS = 420  # longer than a trial may take: then its worker itself hangs
+SILENCE_SECONDS = 720  # longer than a trial may take: then its worker itself hangs
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -31,7 +31,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, metavar="K", help="repeat trial K of the seed alone")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="only these faults")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=[*KINDS, SCHEDULER_KIND], default=list(KINDS), help="only these faults"
+    )
+    parser.add_argument(
+        "--with-scheduler", action="store_true", help="every 40th trial kills a real scheduler instead"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="workers side by side")
     parser.add_argument("--home", type=Path, help="keep data and logs there instead of a temporary directory")
     parser.add_argument(
@@ -47,13 +52,15 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def kinds_of_trials(trials: int, seed: int, kinds: list[str]) -> list[tuple[int, str]]:
+def kinds_of_trials(options: argparse.Namespace, trials: int) -> list[tuple[int, str]]:
     """Every kind equally often, in an order of the seed; trial K is the same however many there are."""
+    seed, kinds = options.seed, options.kinds
     drawn = []
     for number in range(trials):
         block, position = divmod(number, len(kinds))
         shuffled = random.Random(f"{seed}:block {block}").sample(kinds, len(kinds))
-        drawn.append((number, shuffled[position]))
+        with_scheduler = options.with_scheduler and number % 40 == 39
+        drawn.append((number, SCHEDULER_KIND if with_scheduler else shuffled[position]))
     return drawn
 
 
@@ -123,9 +130,9 @@ class WorkerProcess:
 
 
 def run(options: argparse.Namespace, home: Path) -> bool:
-    trials = kinds_of_trials(options.trials, options.seed, options.kinds)
+    trials = kinds_of_trials(options, options.trials)
     if options.only is not None:
-        trials = [kinds_of_trials(options.only + 1, options.seed, options.kinds)[-1]]
+        trials = [kinds_of_trials(options, options.only + 1)[-1]]
     jobs = min(options.jobs, len(trials))
     workers = [WorkerProcess(options, home / f"worker_{i}", trials[i::jobs]) for i in range(jobs)]
     results: list[dict[str, Any]] = []

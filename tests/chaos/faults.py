@@ -29,6 +29,7 @@ KINDS = (
     "stall",
     "two_runs",
 )
+SCHEDULER_KIND = "kill_scheduler"  # only on demand: Airflow takes half a minute to start
 RECOVERIES = ("retry", "retry", "retry", "mark_failed", "forget")
 
 
@@ -55,6 +56,8 @@ def draw(rng: random.Random, kind: str, seconds: float) -> Scenario:
 
     :param seconds: what an undisturbed run takes.
     """
+    if kind == SCHEDULER_KIND:
+        return Scenario(kinds=[kind])
     scenario = Scenario(recovery=rng.choice(RECOVERIES), restart_delay=rng.choice([0, 0, 0.5, 2]))
     _add(rng, scenario, kind, seconds)
     if rng.random() < 0.2:

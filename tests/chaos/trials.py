@@ -12,13 +12,13 @@ from typing import Any
 
 from clickhouse_driver.errors import Error as DriverError
 
-from tests.chaos import faults, fixture, runs
+from tests.chaos import faults, fixture, runs, scheduler
 from tests.chaos.servers import STALL_SECONDS, FaultyClickHouse, ProxyProcess, airflow_connection
 
 ALL_KINDS = ["missing", "inconsistent", "stale", "orphan"]
 FURTHER_RUNS = 3
 RUN_SECONDS = 120
-TRIAL_SECONDS = 300
+TRIAL_SECONDS, SCHEDULER_TRIAL_SECONDS = 300, 600
 LONG_TTL, SHORT_TTL = 120 * 60, 3
 
 
@@ -102,6 +102,7 @@ class Worker:
         """Never raises but for an interrupt: whatever goes wrong is in the result."""
         rng = random.Random(f"{self.seed}:{number}")
         scenario = faults.draw(rng, kind, self.undisturbed_seconds)
+        seconds = SCHEDULER_TRIAL_SECONDS if kind == faults.SCHEDULER_KIND else TRIAL_SECONDS
         if self.experiment:
             scenario = self.experiment.scenario(rng)
         if self.transient_share:
@@ -109,12 +110,12 @@ class Worker:
         result = Result(number, scenario.kinds)
         started = time.monotonic()
         signal.signal(signal.SIGALRM, _raise_timeout)
-        signal.alarm(TRIAL_SECONDS)
+        signal.alarm(seconds)
         trial = Trial(self, rng, scenario, result)
         try:
             trial.run()
         except TrialTimeout:
-            result.error = f"the trial did not end within {TRIAL_SECONDS} s"
+            result.error = f"the trial did not end within {seconds} s"
         except Exception as error:
             result.error = f"{type(error).__name__}: {error}"[:500]
         finally:
@@ -168,7 +169,10 @@ class Trial:
         self._databases.enter_context(self.worker._database(self.database))
         options = self.worker.experiment.fixture if self.worker.experiment else {}
         self.world = self.worker._create_fixture(self.database, self.rng, **options)
-        self._under_fire(self._first_runs())
+        if self.result.kinds == [faults.SCHEDULER_KIND]:
+            self._under_a_scheduler()
+        else:
+            self._under_fire(self._first_runs())
         self._note_faults()
         for further in range(FURTHER_RUNS + 1):
             self._judge()
@@ -263,6 +267,13 @@ class Trial:
             time.sleep(0.005)
         if self.clickhouse.has_ended():
             self.clickhouse.start()
+
+    def _under_a_scheduler(self) -> None:
+        run = self._new_run({"kinds": ALL_KINDS})
+        with scheduler.LiveAirflow(self.worker.checkout, run.connection, self.log) as airflow:
+            killed = scheduler.run_under_fire(airflow, self.worker.checkout, self.rng, run.run_id, run.conf)
+        self.result.struck += [killed] if killed else []
+        self.result.states.append(runs.state_of(run.run_id))
 
     def _obey(self, order: str, run: runs.Run) -> None:
         if order == "kill_task":
