@@ -62,6 +62,19 @@ REPEATED_CODES = (3, 32, 101, 102, 202, 203, 210, 225, 241, 242, 252, 279, 319, 
 TIMEOUT_CODES = (159, 209)
 REPEAT_PAUSES_SECONDS = (1.0, 2.0, 4.0)
 
+# What a person does about the codes that a person most often meets; docs/operations.md has all of them.
+ADVICE = {
+    47: "Run web_analytics_setup.",
+    60: "Run web_analytics_setup, and check that the connection's schema is the right database.",
+    81: "Check the schema of the connection: it is the name of the database.",
+    159: "Raise max_execution_time, or build fewer teams or dates at once.",
+    209: "Check that ClickHouse is up and reachable from the workers.",
+    210: "Check that ClickHouse is up and reachable from the workers.",
+    241: "Lower max_threads or raise max_memory_usage in WEB_ANALYTICS_CLICKHOUSE_SETTINGS.",
+    497: "Grant the right that is named (docs/operations.md, Rights).",
+    516: "Check login and password of the connection.",
+}
+
 Row = dict[str, Any]
 Parameters = Mapping[str, Any]
 
@@ -73,7 +86,10 @@ class QueryFailed(RuntimeError):
     """
 
     def __init__(self, statement: str, query_id: str, code: int, reason: str):
-        super().__init__(f"{statement} failed in ClickHouse with code {code}: {reason} (query_id {query_id})")
+        advice = ADVICE.get(code, "See docs/operations.md.")
+        super().__init__(
+            f"{statement} failed in ClickHouse with code {code}: {reason} (query_id {query_id}). {advice}"
+        )
         self.statement, self.query_id, self.code, self.reason = statement, query_id, code, reason
 
     def __reduce__(self):
