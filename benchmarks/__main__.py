@@ -1,0 +1,131 @@
+"""``make bench``: what building a day costs, and what a dashboard's reader feels of it.
+
+Figures of one run on one machine; compare ratios, not seconds. Writes .bench/latest.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
+sys.path.insert(0, str(CHECKOUT / "plugins"))
+
+EVENTS, QUICK_EVENTS = 5_000_000, 1_000_000
+DAYS, QUICK_DAYS = 7, 3
+READER_SECONDS = 15
+
+
+def process_usage(pid: int) -> tuple[float, float]:
+    """CPU seconds so far and peak resident megabytes of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    status = Path(f"/proc/{pid}/status").read_text()
+    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    return seconds, peak / 1024
+
+
+def read_like_a_dashboard(clickhouse, days, stop: threading.Event) -> list[float]:
+    """Seconds of each of a dashboard's queries, one after the other until told to stop."""
+    parameters = {"date_start": min(days), "date_end": max(days), "team_ids": []}
+    seconds = []
+    while not stop.is_set():
+        started = time.monotonic()
+        clickhouse.query("verify/oracle_stored_stats", parameters)
+        seconds.append(time.monotonic() - started)
+        time.sleep(0.02)
+    return seconds
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="less data, under two minutes")
+    quick = parser.parse_args(arguments).quick
+    logging.getLogger("web_analytics").setLevel(logging.WARNING)
+
+    from demo import sample_data
+    from embedded_clickhouse.process import EmbeddedClickHouse
+    from web_analytics import build, detection, schema
+    from web_analytics.clickhouse import ClickHouse
+    from web_analytics.decision import MISSING
+    from web_analytics.partitions import ONE_DAY, lookback, newest_closed_day, newest_first
+    from web_analytics.settings import Settings
+    from web_analytics.teams import select_teams
+
+    settings = Settings.load({})
+    now = datetime.now(UTC)
+    results: dict[str, float] = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedClickHouse(Path(folder) / "clickhouse") as server,
+    ):
+        os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
+        with ClickHouse("clickhouse_default") as clickhouse, ClickHouse("clickhouse_default") as reader:
+            sample_data.create_source(clickhouse)
+            schema.create_tables(clickhouse)
+            schema.create_source_view(clickhouse, settings)
+            sample_data.load(clickhouse, now.date(), events=QUICK_EVENTS if quick else EVENTS)
+            teams = select_teams(clickhouse, settings)
+            newest = newest_closed_day(now, settings.settling)
+            days = newest_first(lookback(newest + ONE_DAY, QUICK_DAYS if quick else DAYS))
+
+            scope = detection.DetectionScope(lookback(newest + ONE_DAY, 30), (MISSING,), nightly=False)
+            started = time.monotonic()
+            detection.count_gaps(clickhouse, settings, scope, teams)
+            results["detect_30_days_s"] = time.monotonic() - started
+
+            build.build_partition(clickhouse, settings, days[0], teams.team_ids)  # a warm-up, not counted
+            seconds, cpu = [], []
+            for day in days:
+                cpu_before, _ = process_usage(server.pid)
+                started = time.monotonic()
+                built = build.build_partition(clickhouse, settings, day, teams.team_ids)
+                seconds.append(time.monotonic() - started)
+                cpu.append(process_usage(server.pid)[0] - cpu_before)
+            results["day_pageviews"] = built["pageviews"]
+            results["build_day_s"] = statistics.median(seconds)
+            results["build_day_server_cpu_s"] = statistics.median(cpu)
+            results["server_peak_mb"] = process_usage(server.pid)[1]
+
+            medians = {}
+            for label in ("alone", "beside a backfill"):
+                stop, latencies = threading.Event(), []
+                thread = threading.Thread(
+                    target=lambda stop=stop, latencies=latencies: latencies.extend(
+                        read_like_a_dashboard(reader, days, stop)
+                    )
+                )
+                thread.start()
+                until = time.monotonic() + READER_SECONDS
+                while time.monotonic() < until:
+                    if label == "alone":
+                        time.sleep(0.1)
+                    else:
+                        build.build_partition(clickhouse, settings, days[0], teams.team_ids)
+                stop.set()
+                thread.join()
+                medians[label] = statistics.median(latencies)
+            results["reader_median_alone_ms"] = medians["alone"] * 1000
+            results["reader_median_beside_backfill_ms"] = medians["beside a backfill"] * 1000
+            results["reader_median_ratio"] = medians["beside a backfill"] / medians["alone"]
+
+    for name, value in results.items():
+        print(f"{name:<36}{value:>14.3f}")
+    folder = CHECKOUT / ".bench"
+    folder.mkdir(exist_ok=True)
+    (folder / "latest.json").write_text(json.dumps(results, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
