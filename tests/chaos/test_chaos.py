@@ -21,7 +21,7 @@ SUMMARY = re.compile(r"trials=(\d+) faults=(\d+) recovered=(\d+) lost=0 duplicat
 
 @pytest.mark.slow
 def test_twenty_trials_lose_double_and_leave_nothing():
-    command = [sys.executable, "-m", "tests.chaos", "--trials", "20", "--seed", "7"]
+    command = [sys.executable, "-m", "tests.chaos", "--trials", "20", "--seed", "7", "--jobs", "2"]
     finished = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=1200)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     summary = SUMMARY.fullmatch(finished.stdout.splitlines()[-1])
