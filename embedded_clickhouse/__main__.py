@@ -1,4 +1,5 @@
 """python -m embedded_clickhouse --path DIR --port PORT: see README.md."""
+
 import argparse
 import fcntl
 import os
@@ -25,13 +26,20 @@ def user(value):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog="embedded_clickhouse", description="ClickHouse for development and "
-                                     "tests: the chDB engine behind the native TCP protocol.")
+    parser = argparse.ArgumentParser(
+        prog="embedded_clickhouse",
+        description="ClickHouse for development and tests: the chDB engine behind the native TCP protocol.",
+    )
     parser.add_argument("--path", required=True, type=Path, help="data directory, created if missing")
     parser.add_argument("--port", required=True, type=port_number, help="0 takes any free port")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--user", type=user, action="append", metavar="NAME:PASSWORD",
-                        help="may be repeated; the default is the user default with an empty password")
+    parser.add_argument(
+        "--user",
+        type=user,
+        action="append",
+        metavar="NAME:PASSWORD",
+        help="may be repeated; the default is the user default with an empty password",
+    )
     parser.add_argument("--config-file", type=Path, default=DEFAULT_CONFIG, help="the engine's configuration")
     return parser.parse_args()
 

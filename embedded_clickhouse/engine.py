@@ -1,4 +1,5 @@
 """The chDB engine: one per process, and a session for each client."""
+
 import contextlib
 import itertools
 import json
@@ -48,8 +49,10 @@ class Engine:
         columns = {"user": user, "initial_user": user, "query_id": query_id, "initial_query_id": query_id}
         replaced = [f"if({tag} = '', {name}, {value}) AS {name}" for name, value in columns.items()]
         replaced.append(f"mapFilter((name, _) -> name != '{TAG}', Settings) AS Settings")
-        self._admin.query(f"CREATE VIEW {view} AS SELECT * REPLACE ({', '.join(replaced)}) "
-                          f"FROM system.{table} WHERE NOT startsWith(query, '{OWN}')")
+        self._admin.query(
+            f"CREATE VIEW {view} AS SELECT * REPLACE ({', '.join(replaced)}) "
+            f"FROM system.{table} WHERE NOT startsWith(query, '{OWN}')"
+        )
 
     def open(self):
         return ChdbSession(self._url)
@@ -70,8 +73,10 @@ class Engine:
         """Holds the query id for the connection; EngineError 216 if a running query has it."""
         with self._lock:
             if self._running.setdefault(query_id, connection) is not connection:
-                raise EngineError(216, f"Query with id = {query_id} is already running. "
-                                       "(QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING)")
+                raise EngineError(
+                    216,
+                    f"Query with id = {query_id} is already running. (QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING)",
+                )
         try:
             yield
         finally:
@@ -84,8 +89,10 @@ class Engine:
     def kill(self, tag=None):
         """Ends the query of the tag, or all of the clients' queries, without waiting for it."""
         with engine_errors():
-            self._admin.query(f"{OWN}KILL QUERY WHERE Settings['{TAG}'] "
-                              f"{'!= ' + quote('') if tag is None else '= ' + quote(tag)} ASYNC")
+            self._admin.query(
+                f"{OWN}KILL QUERY WHERE Settings['{TAG}'] "
+                f"{'!= ' + quote('') if tag is None else '= ' + quote(tag)} ASYNC"
+            )
 
 
 class Session:

@@ -1,4 +1,5 @@
 """The engine's exceptions, as ClickHouse numbers them."""
+
 import contextlib
 import re
 
@@ -20,7 +21,7 @@ class EngineError(Exception):
             return cls(1002, text)  # UNKNOWN_EXCEPTION
         while again := PREFIX.match(text, found.end()):
             found = again
-        message = re.sub(r"(\([A-Z0-9_]+\))(?: \(version [^)]*\)\. \1)$", r"\1", text[found.end():].strip())
+        message = re.sub(r"(\([A-Z0-9_]+\))(?: \(version [^)]*\)\. \1)$", r"\1", text[found.end() :].strip())
         return cls(int(found[1]), message)
 
 

@@ -1,4 +1,5 @@
 """Runs the server as a child process: what tests and the demo use."""
+
 import os
 import re
 import select
@@ -26,8 +27,17 @@ class EmbeddedClickHouse:
         self.user, self.password = (user or "default:").split(":", 1)
         self.log_file = Path(log_file or f"{self.path}.log")
         self.start_timeout = start_timeout
-        self._command = [sys.executable, "-m", "embedded_clickhouse", "--path", str(self.path),
-                         "--host", self.host, "--port", str(port)]
+        self._command = [
+            sys.executable,
+            "-m",
+            "embedded_clickhouse",
+            "--path",
+            str(self.path),
+            "--host",
+            self.host,
+            "--port",
+            str(port),
+        ]
         self._command += ["--user", user] if user else []
         self._command += ["--config-file", os.path.abspath(config_file)] if config_file else []
         self._process = None
@@ -50,8 +60,13 @@ class EmbeddedClickHouse:
         python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         with open(self.log_file, "ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                start_new_session=True, env={**os.environ, "PYTHONPATH": python_path})
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": python_path},
+            )
         self.pid = self._process.pid
         try:
             found = re.match(r".* on (\S+):(\d+),", self._ready_line())
@@ -61,8 +76,10 @@ class EmbeddedClickHouse:
         if not found:
             self.kill()
             tail = self.log_file.read_text(errors="replace")[-2000:].strip()
-            raise RuntimeError(f"the embedded ClickHouse on {self.path} did not start; its log "
-                               f"{self.log_file} ends with:\n{tail}")
+            raise RuntimeError(
+                f"the embedded ClickHouse on {self.path} did not start; its log "
+                f"{self.log_file} ends with:\n{tail}"
+            )
         self.port = int(found[2])
         return self
 

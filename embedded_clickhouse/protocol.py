@@ -3,6 +3,7 @@
 The announced revision is the last one whose Data packets are the bytes of FORMAT Native with a
 BlockInfo before them, so that blocks pass between engine and client as they are.
 """
+
 import threading
 import uuid
 from typing import NamedTuple
@@ -25,10 +26,32 @@ IMPORTANT = 1  # flag of a setting the server must not ignore when it does not k
 BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
 BUFFER_SIZE = 1 << 17
 # Bytes a value of the type takes; other types are read by the driver, value by value.
-WIDTHS = {"UInt8": 1, "Int8": 1, "Bool": 1, "Enum8": 1, "UInt16": 2, "Int16": 2, "Enum16": 2, "Date": 2,
-          "UInt32": 4, "Int32": 4, "Float32": 4, "Date32": 4, "DateTime": 4, "IPv4": 4,
-          "UInt64": 8, "Int64": 8, "Float64": 8, "DateTime64": 8,
-          "UInt128": 16, "Int128": 16, "UUID": 16, "IPv6": 16, "UInt256": 32, "Int256": 32}
+WIDTHS = {
+    "UInt8": 1,
+    "Int8": 1,
+    "Bool": 1,
+    "Enum8": 1,
+    "UInt16": 2,
+    "Int16": 2,
+    "Enum16": 2,
+    "Date": 2,
+    "UInt32": 4,
+    "Int32": 4,
+    "Float32": 4,
+    "Date32": 4,
+    "DateTime": 4,
+    "IPv4": 4,
+    "UInt64": 8,
+    "Int64": 8,
+    "Float64": 8,
+    "DateTime64": 8,
+    "UInt128": 16,
+    "Int128": 16,
+    "UUID": 16,
+    "IPv6": 16,
+    "UInt256": 32,
+    "Int256": 32,
+}
 # The driver's column readers want a context; a client that never connects has one with defaults.
 CONTEXT = Client("unused").connection.context
 CONTEXT.client_settings = {**CONTEXT.client_settings, "strings_as_bytes": True}
@@ -37,6 +60,7 @@ CONTEXT.server_info = ServerInfo(defines.DBMS_NAME, 0, 0, 0, REVISION, "UTC", ""
 
 class Query(NamedTuple):
     """A Query packet. `settings` are (name, value, must be known)."""
+
     id: str
     settings: list
     sql: str
@@ -47,6 +71,7 @@ class Block(NamedTuple):
 
     A block without columns marks the end.
     """
+
     table: str
     columns: tuple
     rows: int
@@ -74,25 +99,26 @@ class BytesReader(BufferedReader):
 
 class RecordingReader(BufferedSocketReader):
     """Hands back the exact bytes read since record(): a block does not tell its length beforehand."""
+
     parts = None
 
     def read_into_buffer(self):
         super().read_into_buffer()
         if self.parts is not None:
-            self.parts.append(bytes(self.buffer[:self.current_buffer_size]))
+            self.parts.append(bytes(self.buffer[: self.current_buffer_size]))
 
     def record(self):
-        self.parts = [bytes(self.buffer[self.position:self.current_buffer_size])]
+        self.parts = [bytes(self.buffer[self.position : self.current_buffer_size])]
 
     def recorded(self):
         data, self.parts = b"".join(self.parts), None
-        return data[:len(data) - (self.current_buffer_size - self.position)]
+        return data[: len(data) - (self.current_buffer_size - self.position)]
 
 
 def skip_values(reader, kind, rows):
     while kind.startswith("Nullable("):
         reader.read(rows)
-        kind = kind[len("Nullable("):-1]
+        kind = kind[len("Nullable(") : -1]
     if width := WIDTHS.get(kind.split("(")[0]):
         reader.read(width * rows)
     elif kind == "String":
@@ -116,7 +142,7 @@ def split_native(data):
     reader, start = BytesReader(data), 0
     while start < len(data):
         read_native(reader)
-        yield data[start:reader.position]
+        yield data[start : reader.position]
         start = reader.position
 
 
@@ -133,7 +159,7 @@ def with_zones(native, columns):
     rows = (read_varint(reader), read_varint(reader))[1]
     for i in range(zoned[-1] + 1):
         read_binary_str(reader)
-        parts.append(native[start:reader.position])
+        parts.append(native[start : reader.position])
         kind = read_binary_str(reader)
         parts.append(text(columns[i][1] if i in zoned else kind))
         start = reader.position
@@ -168,8 +194,9 @@ class Channel:
         revision = [read_varint(self._in) for _ in range(3)][-1]
         database, user, password = self._text(), self._text(), self._text()
         if revision < REVISION:
-            raise EngineError(48, f"The client's protocol revision {revision} is below {REVISION}. "
-                                  "(NOT_IMPLEMENTED)")
+            raise EngineError(
+                48, f"The client's protocol revision {revision} is below {REVISION}. (NOT_IMPLEMENTED)"
+            )
         return database, user, password
 
     def read_query(self):
@@ -182,8 +209,9 @@ class Channel:
         self._text()  # interserver secret
         stage, compression, sql = read_varint(self._in), read_varint(self._in), self._text()
         if stage != COMPLETE_STAGE or compression:
-            self.send_exception(EngineError(48, "Neither compression nor distributed queries are served. "
-                                                "(NOT_IMPLEMENTED)"))
+            self.send_exception(
+                EngineError(48, "Neither compression nor distributed queries are served. (NOT_IMPLEMENTED)")
+            )
             raise EOFError("what follows cannot be read")
         return Query(query_id, settings, sql)
 
@@ -225,9 +253,14 @@ class Channel:
 
     def send_hello(self, version, timezone):
         major, minor, patch = version[:3]
-        self._send(make_varint(ServerPacketTypes.HELLO), text(defines.DBMS_NAME),
-                   *map(make_varint, (major, minor, REVISION)), text(timezone), text("embedded"),
-                   make_varint(patch))
+        self._send(
+            make_varint(ServerPacketTypes.HELLO),
+            text(defines.DBMS_NAME),
+            *map(make_varint, (major, minor, REVISION)),
+            text(timezone),
+            text("embedded"),
+            make_varint(patch),
+        )
 
     def send_pong(self):
         self._send(make_varint(ServerPacketTypes.PONG))
@@ -237,8 +270,14 @@ class Channel:
 
     def send_exception(self, error):
         self.stop_progress()
-        self._send(make_varint(ServerPacketTypes.EXCEPTION), error.code.to_bytes(4, "little", signed=True),
-                   text("DB::Exception"), text(f"DB::Exception: {error}"), text(""), b"\x00")
+        self._send(
+            make_varint(ServerPacketTypes.EXCEPTION),
+            error.code.to_bytes(4, "little", signed=True),
+            text("DB::Exception"),
+            text(f"DB::Exception: {error}"),
+            text(""),
+            b"\x00",
+        )
 
     def send_end(self, rows, blocks, size):
         """The end of an answer, after its profile if it had blocks."""

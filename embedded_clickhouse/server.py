@@ -1,4 +1,5 @@
 """Sockets and threads: one thread and one chDB session for each connection."""
+
 import contextlib
 import socket
 import sys
@@ -49,15 +50,28 @@ class Connection:
     def _login(self):
         database, user, password = self._channel.read_hello()
         if self._users.get(user) != password:
-            raise EngineError(516, f"{user}: Authentication failed: password is incorrect, or there is no "
-                                   "user with such name. (AUTHENTICATION_FAILED)")
+            raise EngineError(
+                516,
+                f"{user}: Authentication failed: password is incorrect, or there is no "
+                "user with such name. (AUTHENTICATION_FAILED)",
+            )
         self._session = Session(self._engine, user, database, self._progress)
         self._channel.send_hello(self._engine.version, self._engine.timezone)
 
     def _progress(self, counters):
         with contextlib.suppress(OSError):  # the thread that serves the client will see it
-            self._channel.report_progress(*(counters[name] for name in (
-                "read_rows", "read_bytes", "total_rows_to_read", "written_rows", "written_bytes")))
+            self._channel.report_progress(
+                *(
+                    counters[name]
+                    for name in (
+                        "read_rows",
+                        "read_bytes",
+                        "total_rows_to_read",
+                        "written_rows",
+                        "written_bytes",
+                    )
+                )
+            )
 
     def _query(self, query):
         # All that the client sends is read before anything can fail: the next packet is a new one.
@@ -101,8 +115,13 @@ class Connection:
                     self._channel.send_block(with_zones(native, columns))
                     blocks, size = blocks + 1, size + len(native)
                 rows += result.rows_read()
-                part = (result.storage_rows_read(), result.storage_bytes_read(), result.storage_rows_read(),
-                        result.rows_written(), result.bytes_written())
+                part = (
+                    result.storage_rows_read(),
+                    result.storage_bytes_read(),
+                    result.storage_rows_read(),
+                    result.rows_written(),
+                    result.bytes_written(),
+                )
                 totals = [a + b for a, b in zip(totals, part, strict=True)]
         if not blocks and (columns := columns or self._session.empty_columns(sql, masked)):
             self._channel.send_block(header(columns))

@@ -1,18 +1,25 @@
 """What the server must know of a statement's text; the rest is left to the engine."""
+
 import re
 
 from .errors import EngineError
 
-QUOTED = re.compile(r"""'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"|--[^\n]*"""
-                    r"""|/\*.*?\*/|#[ !][^\n]*|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$""", re.S)
+QUOTED = re.compile(
+    r"""'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"|--[^\n]*"""
+    r"""|/\*.*?\*/|#[ !][^\n]*|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$""",
+    re.S,
+)
 # An INSERT whose rows come from the client in blocks: nothing follows VALUES or FORMAT.
-CLIENT_INSERT = re.compile(r"\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?!FUNCTION\b)(?P<table>[^\s(]+)"
-                           r"\s*(?:\((?P<columns>[^()]*)\))?\s*"
-                           r"(?:(?:SETTINGS\s(?:(?!\bSELECT\b).)*?)?(?P<format>\bVALUES|\bFORMAT\s+\w+))?\s*",
-                           re.I | re.S)
+CLIENT_INSERT = re.compile(
+    r"\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?!FUNCTION\b)(?P<table>[^\s(]+)"
+    r"\s*(?:\((?P<columns>[^()]*)\))?\s*"
+    r"(?:(?:SETTINGS\s(?:(?!\bSELECT\b).)*?)?(?P<format>\bVALUES|\bFORMAT\s+\w+))?\s*",
+    re.I | re.S,
+)
 INSERT_FORMAT = re.compile(r"\s*INSERT\b.*?\bFORMAT\s+\w+\s", re.I | re.S)
-KILL_QUERY = re.compile(r"\s*KILL\s+QUERY\s+WHERE\b(?P<where>.*?)(?P<mode>\b(?:SYNC|ASYNC|TEST))?\s*",
-                        re.I | re.S)
+KILL_QUERY = re.compile(
+    r"\s*KILL\s+QUERY\s+WHERE\b(?P<where>.*?)(?P<mode>\b(?:SYNC|ASYNC|TEST))?\s*", re.I | re.S
+)
 SELECT = re.compile(r"[\s(]*(SELECT|FROM|WITH(?!.*\bINSERT\s+INTO\b))\b", re.I | re.S)
 TABULAR = re.compile(rf"{SELECT.pattern}|\s*(SHOW|EXISTS|DESC|DESCRIBE|EXPLAIN|CHECK)\b", re.I | re.S)
 SET = re.compile(r"\s*SET\b", re.I)
@@ -33,9 +40,11 @@ def quote_name(name):
 
 def mask(sql):
     """`sql` at the same length, the inside of literals, quoted names and comments blanked out."""
+
     def blank(match):
         text = match[0]
         return text[0] + "_" * (len(text) - 2) + text[-1] if text[0] in "'`\"" else " " * len(text)
+
     return QUOTED.sub(blank, sql)
 
 
@@ -50,13 +59,16 @@ def prepare(sql, processes):
     sql, masked = sql[:end], masked[:end]
     if ";" in masked and not INSERT_FORMAT.match(masked):
         at = masked.index(";") + 1
-        raise EngineError(62, f"Syntax error (Multi-statements are not allowed): failed at position "
-                              f"{at} (end of query): {sql[at - 1:at + 60]}. (SYNTAX_ERROR)")
+        raise EngineError(
+            62,
+            f"Syntax error (Multi-statements are not allowed): failed at position "
+            f"{at} (end of query): {sql[at - 1 : at + 60]}. (SYNTAX_ERROR)",
+        )
     if TABULAR.match(masked) and (found := FORMAT.search(masked)):
-        sql = sql[:found.start()] + sql[found.end():]
-        masked = masked[:found.start()] + masked[found.end():]
+        sql = sql[: found.start()] + sql[found.end() :]
+        masked = masked[: found.start()] + masked[found.end() :]
     for found in reversed(list(PROCESSES.finditer(masked))):
-        sql = sql[:found.start()] + processes + sql[found.end():]
+        sql = sql[: found.start()] + processes + sql[found.end() :]
     return sql, mask(sql)
 
 
@@ -65,12 +77,12 @@ def client_insert(sql, masked):
     found = CLIENT_INSERT.fullmatch(masked)
     if not found:
         return None
-    head = sql[:found.start("format") if found["format"] else None].rstrip()
+    head = sql[: found.start("format") if found["format"] else None].rstrip()
     table = sql[slice(*found.span("table"))]
     if found["columns"] is None:
         return head, table, None
     names = NAME.findall(sql[slice(*found.span("columns"))])
-    return head, table, [re.sub(r"\\(.)", r"\1", n[1:-1]) if n[0] in "`\"" else n for n in names]
+    return head, table, [re.sub(r"\\(.)", r"\1", n[1:-1]) if n[0] in '`"' else n for n in names]
 
 
 def kill_query(sql, masked):
