@@ -199,23 +199,33 @@ def _fill_sessions(clickhouse: ClickHouse, settings: Settings, build: Build) -> 
         "bucket_minutes": settings.bucket_minutes,
     }
     people_are_merged = clickhouse.query("source/has_person_overrides")[0]["has_person_overrides"]
-    clickhouse.run("backfill/fill_superseded_events", build.day, names, heavy=True)
-    clickhouse.run(
-        "backfill/fill_sessions",
-        build.day,
-        {**names, "has_person_overrides": bool(people_are_merged)},
-        heavy=True,
-    )
+
+    def fill() -> None:
+        for table in (build.superseded_events, build.sessions):
+            clickhouse.run("backfill/truncate", names={"table": table})
+        clickhouse.run("backfill/fill_superseded_events", build.day, names, heavy=True)
+        clickhouse.run(
+            "backfill/fill_sessions",
+            build.day,
+            {**names, "has_person_overrides": bool(people_are_merged)},
+            heavy=True,
+        )
+
+    clickhouse.repeat(fill)
 
 
 def _fill_fresh(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable) -> None:
     fresh = build.fresh(table)
-    clickhouse.run("backfill/truncate", names={"table": fresh})
-    clickhouse.run(
-        f"backfill/insert_{table.short_name}",
-        names={"fresh": fresh, "sessions": build.sessions},
-        heavy=True,
-    )
+
+    def fill() -> None:
+        clickhouse.run("backfill/truncate", names={"table": fresh})
+        clickhouse.run(
+            f"backfill/insert_{table.short_name}",
+            names={"fresh": fresh, "sessions": build.sessions},
+            heavy=True,
+        )
+
+    clickhouse.repeat(fill)
 
 
 def verify(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
@@ -223,8 +233,6 @@ def verify(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
         log.info(
             "%s: the source has moved on for %d teams; staging once more", build.partition_date, len(moved_on)
         )
-        for table in (build.superseded_events, build.sessions):
-            clickhouse.run("backfill/truncate", names={"table": table})
         _fill_sessions(clickhouse, settings, build)
         for table in TABLES:
             _fill_fresh(clickhouse, build, table)
@@ -271,12 +279,18 @@ def assemble_clone(clickhouse: ClickHouse, build: Build, table: PreAggregatedTab
     """Puts the day together as it will be published: the target's rows of other teams and the fresh rows."""
     clone = build.clone(table)
     partition = {"partition_id": partition_id(build.partition_date)}
-    clickhouse.run("backfill/truncate", names={"table": clone})
-    clickhouse.run("backfill/attach_partition", partition, {"table": clone, "source_table": table.name})
-    clickhouse.run("backfill/delete_build_teams", names={"clone": clone, "build_teams": build.build_teams})
-    clickhouse.run(
-        "backfill/attach_partition", partition, {"table": clone, "source_table": build.fresh(table)}
-    )
+
+    def assemble() -> None:
+        clickhouse.run("backfill/truncate", names={"table": clone})
+        clickhouse.run("backfill/attach_partition", partition, {"table": clone, "source_table": table.name})
+        clickhouse.run(
+            "backfill/delete_build_teams", names={"clone": clone, "build_teams": build.build_teams}
+        )
+        clickhouse.run(
+            "backfill/attach_partition", partition, {"table": clone, "source_table": build.fresh(table)}
+        )
+
+    clickhouse.repeat(assemble)
     differences = clickhouse.query(
         "verify/compare_clone",
         build.day,

@@ -48,7 +48,7 @@ CORRECTNESS_SETTINGS: dict[str, Any] = {
 }
 
 # Statements that end with the same rows however often they are executed: a transient failure of one costs a
-# pause, not a try of the task. All others leave it to the task, which starts from an empty table.
+# pause, not a try of the task. Others are repeated together with what empties their table (ClickHouse.repeat).
 REPEATABLE = re.compile(
     r"(?:\s|--[^\n]*\n)*(?:SELECT|WITH|EXPLAIN|KILL|TRUNCATE|DELETE|DROP\s+TABLE\s+IF\s+EXISTS"
     r"|CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS|ALTER\s+TABLE\s+\S+\s+(?:REPLACE|DROP)\s+PARTITION)\b"
@@ -214,24 +214,35 @@ class ClickHouse:
             self._execute(path, data, names, (), False)
         return len(data)
 
+    def repeat(self, unit: Callable[[], object]) -> None:
+        """Executes statements that only together may be repeated, such as TRUNCATE and INSERT: all of them again
+        after a transient failure of one, up to three times."""
+        self._repeat(unit, REPEAT_PAUSES_SECONDS, may_take_long=True)
+
     def _execute(self, path, parameters, names, external_tables, heavy):
         """Executes a statement; if it may be repeated, again after a transient failure, up to three times."""
-        from clickhouse_driver.errors import ServerException
-
         text = sql.render(path, names)
         may_be_repeated = path in REPEATABLE_WRITES or REPEATABLE.match(text)
-        pauses = iter(REPEAT_PAUSES_SECONDS if may_be_repeated else ())
-        unfinished = None
+        return self._repeat(
+            lambda: self._execute_once(path, text, parameters, external_tables, heavy),
+            REPEAT_PAUSES_SECONDS if may_be_repeated else (),
+            may_take_long=heavy,
+        )
+
+    def _repeat(self, work, pauses: Iterable[float], may_take_long: bool):
+        from clickhouse_driver.errors import ServerException
+
+        pauses, unfinished = iter(pauses), None
         while True:
             try:
                 if unfinished is not None:  # the connection broke, but perhaps not the query
                     kill = sql.render("operate/kill_query")
                     self._execute_once("operate/kill_query", kill, {"query_id": unfinished}, (), False)
                     unfinished = None
-                return self._execute_once(path, text, parameters, external_tables, heavy)
+                return work()
             except QueryFailed as failure:
                 has_ended = isinstance(failure.__cause__, ServerException)
-                is_light_timeout = failure.code in TIMEOUT_CODES and has_ended and not heavy
+                is_light_timeout = failure.code in TIMEOUT_CODES and has_ended and not may_take_long
                 pause = next(pauses, None)
                 if pause is None or not (failure.code in REPEATED_CODES or is_light_timeout):
                     raise

@@ -101,3 +101,20 @@ def test_a_lock_whose_creation_was_not_answered_is_the_owners(clickhouse, failin
     assert lock.owner == owner
     locks.release(clickhouse, lock)
     assert leftovers(clickhouse) == []
+
+
+def test_a_unit_is_repeated_as_a_whole(clickhouse, failing):
+    clickhouse.client.execute("CREATE TABLE target (period_bucket DateTime) ORDER BY tuple()")
+    clickhouse.client.execute("INSERT INTO target SELECT now()")
+    clickhouse.client.execute("CREATE TABLE clone AS target")
+    executed = failing(ServerException("too many parts", code=252), times=1, part="ATTACH")
+
+    def assemble():
+        clickhouse.run("backfill/truncate", names={"table": "clone"})
+        clickhouse.run(
+            "backfill/attach_partition", {"partition_id": "all"}, {"table": "clone", "source_table": "target"}
+        )
+
+    clickhouse.repeat(assemble)
+    assert len(executed) == 2
+    assert clickhouse.client.execute("SELECT count() FROM clone") == [(1,)]
