@@ -224,6 +224,7 @@ def _print_attempts(results: list[dict[str, Any]]) -> None:
 
 def main() -> int:
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the workers end too
     if options.home:
         return 0 if run(options, options.home) else 1
     home = Path(tempfile.mkdtemp(prefix="chaos-"))
