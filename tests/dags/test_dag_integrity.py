@@ -257,3 +257,14 @@ def test_only_the_plugin_module_is_loaded_as_a_plugin():
     plugins, errors = _get_plugins()
     assert errors == {}
     assert [plugin.name for plugin in plugins if "web_analytics" in plugin.name] == ["web_analytics"]
+
+
+def test_unpausing_waits_for_the_next_slot(backfill):
+    """Otherwise a run of its own would do, or undo the reason for, what a person is about to trigger."""
+    from datetime import UTC, datetime
+
+    from airflow.timetables.base import TimeRestriction
+
+    restriction = TimeRestriction(earliest=None, latest=None, catchup=False)
+    first = backfill.timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    assert first.run_after > datetime.now(UTC)
