@@ -10,3 +10,10 @@ from web_analytics import job_listener
 class WebAnalyticsPlugin(AirflowPlugin):
     name = "web_analytics"
     listeners = [job_listener]
+
+    @property
+    def fastapi_apps(self):
+        """Imported when the API server asks; every other process loads this plugin too."""
+        from web_analytics import api
+
+        return [{"app": api.app, "url_prefix": api.URL_PREFIX, "name": "Web analytics"}]

@@ -1,0 +1,12 @@
+-- A page of the registered teams, enabled or not: the newest version of each.
+-- Parameters: limit, offset. Columns: team_id, enabled, timezone, backfill_days, changed_by, changed_at.
+SELECT
+    team_id,
+    enabled,
+    timezone,
+    backfill_days,
+    enabled_by AS changed_by,
+    version AS changed_at
+FROM web_pre_aggregated_teams FINAL
+ORDER BY team_id
+LIMIT %(limit)s OFFSET %(offset)s

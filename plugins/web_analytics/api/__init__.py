@@ -1,0 +1,32 @@
+"""The package's REST API, which Airflow's API server mounts under ``URL_PREFIX``.
+
+Imported by the API server only: importing it takes longer than a task's own work. Every endpoint depends on
+``security.reader`` or ``security.editor``; a test fails for one that does not.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from web_analytics.api import teams
+from web_analytics.clickhouse import QueryFailed
+from web_analytics.settings import BadSetting
+from web_analytics.teams import TeamSelectionFailed
+
+URL_PREFIX = "/web-analytics"
+
+app = FastAPI(
+    title="Web analytics pre-aggregation",
+    version="1",
+    description="Which teams are pre-aggregated, and what is built of them.",
+)
+app.include_router(teams.router)
+
+
+@app.exception_handler(QueryFailed)
+@app.exception_handler(TeamSelectionFailed)
+@app.exception_handler(BadSetting)
+def unavailable(request: Request, error: Exception) -> JSONResponse:
+    """ClickHouse, a selection strategy or a setting of the API server: nothing the request could do better."""
+    return JSONResponse({"detail": str(error)}, status_code=503)

@@ -1,0 +1,40 @@
+"""Airflow's own API application with the plugin mounted, asked through its ASGI interface."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def airflow_api(airflow_database):
+    """The application as ``airflow api-server`` serves it, without the task execution API."""
+    from airflow.api_fastapi.app import create_app
+    from starlette.testclient import TestClient
+
+    with TestClient(create_app(apps="core"), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def login(airflow_api):
+    """``login(role)``: the headers of a user with this role of the simple auth manager."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    def headers(role: str) -> dict[str, str]:
+        user = SimpleAuthManagerUser(username=f"some {role}", role=role)
+        return {"Authorization": f"Bearer {get_auth_manager().generate_jwt(user)}"}
+
+    return headers
+
+
+@pytest.fixture(scope="session")
+def dags_in_database(airflow_database):
+    """What the DAG processor writes: every DAG of the package, serialized."""
+    from airflow.dag_processing.dagbag import sync_bag_to_db
+
+    from tests.support import load_dags
+
+    sync_bag_to_db(load_dags(CHECKOUT / "dags"), "dags-folder", None)
