@@ -20,6 +20,7 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[1]
 README = CHECKOUT / "README.md"
 OPERATIONS = CHECKOUT / "docs" / "operations.md"
+PARAMS = CHECKOUT / "docs" / "params.md"
 
 
 class MarkersMissing(ValueError):
@@ -116,25 +117,26 @@ def default_of(value: Any) -> str:
 
 
 def dags_section() -> str:
-    dags = load_dags()
-    parts = [
-        table(
-            ("DAG", "Schedule", "Params", "What it does"),
+    return table(
+        ("DAG", "Schedule", "Params", "What it does"),
+        (
             (
-                (
-                    _code(dag_id),
-                    schedule_of(dag),
-                    ", ".join(_code(name) for name in dag.params) or "none",
-                    purpose_of(dag),
-                )
-                for dag_id, dag in dags.items()
-            ),
-        )
-    ]
-    for dag_id, dag in dags.items():
+                _code(dag_id),
+                schedule_of(dag),
+                ", ".join(_code(name) for name in dag.params) or "none",
+                purpose_of(dag),
+            )
+            for dag_id, dag in load_dags().items()
+        ),
+    )
+
+
+def params_section() -> str:
+    parts = []
+    for dag_id, dag in load_dags().items():
         if dag.params:
             params = {name: dag.params.get_param(name) for name in dag.params}
-            parts.append(f"Params of `{dag_id}`:")
+            parts.append(f"## {_code(dag_id)}")
             parts.append(
                 table(
                     ("Param", "Accepted", "Default", "Meaning"),
@@ -171,6 +173,7 @@ def retries_section() -> str:
 SECTIONS = {
     README: {"settings": settings_section, "dags": dags_section},
     OPERATIONS: {"retries": retries_section},
+    PARAMS: {"params": params_section},
 }
 
 

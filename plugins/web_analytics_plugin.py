@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
-from web_analytics import job_listener
+from web_analytics import gap_report, job_listener
 
 
 class WebAnalyticsPlugin(AirflowPlugin):
     name = "web_analytics"
     listeners = [job_listener]
+    operator_extra_links = [gap_report.GapReportLink()]
 
     @property
     def fastapi_apps(self):

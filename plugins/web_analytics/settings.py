@@ -283,6 +283,15 @@ def _conf_list(
     return tuple(dict.fromkeys(_conf_value(conf, name, is_accepted, accepted, [])))
 
 
+def _conf_team_ids(conf: Mapping[str, Any]) -> tuple[int, ...]:
+    return _conf_list(
+        conf,
+        "team_ids",
+        lambda team_id: type(team_id) is int and 0 <= team_id < 2**63,
+        "a list of team ids, whole numbers from 0 up",
+    )
+
+
 def reject_unknown(conf: Mapping[str, Any], known: tuple[str, ...]) -> None:
     """:raises BadSetting: the run's conf has a key that its DAG does not know."""
     for name in conf:
@@ -335,12 +344,7 @@ class BackfillConf:
             days_back=_conf_number(conf, "days_back", 1, 365, settings.lookback_days),
             date_start=date_start,
             date_end=date_end,
-            team_ids=_conf_list(
-                conf,
-                "team_ids",
-                lambda team_id: type(team_id) is int and 0 <= team_id < 2**63,
-                "a list of team ids, whole numbers from 0 up",
-            ),
+            team_ids=_conf_team_ids(conf),
             max_partitions=_conf_number(conf, "max_partitions", 1, 100, settings.max_partitions_per_run),
             min_missing_partitions=_conf_number(
                 conf, "min_missing_partitions", 1, 100_000, settings.min_missing_partitions
@@ -436,3 +440,17 @@ class CleanupConf:
         if dates is None:
             raise BadSetting("date_start", None, "a date as YYYY-MM-DD: what is deleted is always said")
         return cls(team_id, *dates, _conf_boolean(conf, "disable_team"), _conf_boolean(conf, "dry_run", True))
+
+
+@dataclass(frozen=True)
+class DiagnosticsConf:
+    """A run's conf of ``web_analytics_diagnostics``; without ``team_ids`` all selected teams."""
+
+    days_back: int
+    team_ids: tuple[int, ...]
+
+    @classmethod
+    def parse(cls, conf: Mapping[str, Any]) -> DiagnosticsConf:
+        """:raises BadSetting: naming the parameter, its value and what is accepted."""
+        reject_unknown(conf, ("days_back", "team_ids"))
+        return cls(_conf_number(conf, "days_back", 1, 365, 7), _conf_team_ids(conf))

@@ -7,7 +7,6 @@ failures: a stale day was right when it was built.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections import Counter
@@ -18,6 +17,7 @@ from typing import Any
 
 from web_analytics import sql
 from web_analytics.clickhouse import ClickHouse
+from web_analytics.commands import trigger_command
 from web_analytics.partitions import ONE_DAY
 from web_analytics.schema import SchemaMismatch
 from web_analytics.settings import BadSetting, Settings
@@ -291,7 +291,7 @@ def next_command(results: Sequence[DayResult]) -> str:
         conf["team_ids"] = teams
     conf["rebuild"] = True
     conf["max_partitions"] = min((days[-1] - days[0]).days + 1, 100)
-    return f"airflow dags trigger web_analytics_backfill --conf '{json.dumps(conf)}'"
+    return trigger_command("web_analytics_backfill", conf)
 
 
 def worst(results: Iterable[DayResult]) -> list[Difference]:

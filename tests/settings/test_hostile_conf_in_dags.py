@@ -32,6 +32,10 @@ HOSTILE = [
     ("web_analytics_cleanup", {**RANGE, "team_id": "1"}, "team_id"),
     ("web_analytics_cleanup", {**RANGE, "team_id": 1, "disable_team": "yes"}, "disable_team"),
     ("web_analytics_cleanup", {**RANGE, "team_id": 1, "dry_run": 0}, "dry_run"),
+    ("web_analytics_diagnostics", {"days_back": 366}, "days_back"),
+    ("web_analytics_diagnostics", {"team_ids": ["1 OR 1"]}, "team_ids"),
+    ("web_analytics_diagnostics", {"team_ids": [2]}, "team_ids"),
+    ("web_analytics_diagnostics", {"days": 7}, "days"),
 ]
 
 

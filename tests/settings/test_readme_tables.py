@@ -30,9 +30,11 @@ def test_the_readme_is_up_to_date(generate, readme, airflow_database):
     assert generate.generated(generate.README, readme) == readme, "run: python docs/generate.py"
 
 
-def test_the_table_of_retried_errors_is_up_to_date(generate, airflow_database):
-    written = generate.OPERATIONS.read_text(encoding="utf-8")
-    assert generate.generated(generate.OPERATIONS, written) == written, "run: python docs/generate.py"
+@pytest.mark.parametrize("document", ["OPERATIONS", "PARAMS"])
+def test_the_tables_of_other_documents_are_up_to_date(generate, airflow_database, document):
+    path = getattr(generate, document)
+    written = path.read_text(encoding="utf-8")
+    assert generate.generated(path, written) == written, "run: python docs/generate.py"
 
 
 def test_every_setting_is_in_the_readme_with_default_and_meaning(readme):

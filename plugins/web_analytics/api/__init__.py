@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from web_analytics.api import teams
+from web_analytics.api import gap_reports, teams
 from web_analytics.clickhouse import QueryFailed
 from web_analytics.settings import BadSetting
 from web_analytics.teams import TeamSelectionFailed
@@ -22,6 +22,7 @@ app = FastAPI(
     description="Which teams are pre-aggregated, and what is built of them.",
 )
 app.include_router(teams.router)
+app.include_router(gap_reports.router)
 
 
 @app.exception_handler(QueryFailed)

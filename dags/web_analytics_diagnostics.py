@@ -1,0 +1,68 @@
+"""
+### Web analytics: diagnostics
+
+Says what `web_pre_aggregated_stats` and `web_pre_aggregated_bounces` lack, since when, and the exact command that
+fills it. Changes nothing in ClickHouse, not even the history: the connection needs only the right to read.
+
+**When to use it:** when a dashboard looks empty, or to see what the next backfill would do and why.
+
+**What it says:** `check_missing_data` counts the team-days of each state per table over
+`WEB_ANALYTICS_BACKFILL_LOOKBACK_DAYS`, and makes the decision of the 6-hourly and of the 02:00 run with its reason.
+`show_data_gaps` lists, per table and team, ranges of consecutive days: *missing*, *inconsistent* (the two tables are
+from different builds), *stale* (events arrived after the build), *orphan* (rows without events or without a ledger
+entry); *idle* (no traffic) and *open* (the day is not over) are no gaps. Its link **Gap report** opens the same as a
+page. As rows they are its XCom `return_value`; in SQL, `include/sql/report/team_gaps.sql`.
+
+**By hand:** without conf the last 7 days of all teams; or for example `{"days_back": 30}`, `{"team_ids": [12]}`.
+
+**If a run fails:** a query failed, or the conf is not acceptable; the red task's message says which. A gap is no
+failure.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import Param, dag, task
+
+from web_analytics.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.gap_report import GapReportLink
+
+PARAMS = {
+    "days_back": Param(
+        7, type="integer", minimum=1, maximum=365,
+        description="Complete UTC days before today that show_data_gaps lists.",
+    ),
+    "team_ids": Param(
+        None, type=["null", "array"], items={"type": "integer"},
+        description="List only these teams; each must be enabled.",
+    ),
+}  # fmt: skip
+
+
+@dag(
+    dag_id="web_analytics_diagnostics",
+    schedule=None,
+    catchup=False,
+    default_args=DEFAULT_ARGS,
+    params=PARAMS,
+    tags=TAGS,
+    doc_md=__doc__,
+)
+def web_analytics_diagnostics():
+    @task
+    def check_missing_data():
+        from web_analytics import diagnostics_steps
+
+        return diagnostics_steps.check_missing_data()
+
+    @task
+    def show_data_gaps():
+        from web_analytics import diagnostics_steps
+
+        return diagnostics_steps.show_data_gaps()
+
+    check_missing_data()
+    shown = show_data_gaps()
+    shown.operator.operator_extra_links = (GapReportLink(),)
+
+
+web_analytics_diagnostics()

@@ -1,0 +1,42 @@
+"""The report of a run of ``web_analytics_diagnostics``, made of its XCom: no ClickHouse is asked."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.models.xcom import XComModel
+from fastapi import APIRouter, Depends, HTTPException
+from fastapi.responses import HTMLResponse
+
+from web_analytics import gap_report
+from web_analytics.api.security import reader
+
+DAG_ID, TASK_ID = "web_analytics_diagnostics", "show_data_gaps"
+
+router = APIRouter(prefix="/gap-reports", tags=["diagnostics"])
+xcom_reader = requires_access_dag("GET", DagAccessEntity.XCOM, DAG_ID)
+
+
+@router.get("/{run_id:path}", dependencies=[Depends(reader), Depends(xcom_reader)])
+def show_gap_report(run_id: str, session: SessionDep) -> HTMLResponse:
+    """The gap report of a run as a page."""
+    query = XComModel.get_many(run_id=run_id, key="return_value", task_ids=TASK_ID, dag_ids=DAG_ID, limit=1)
+    found = session.scalars(query).first()
+    if found is None:
+        raise HTTPException(404, f"Run {run_id} of {DAG_ID} has no gap report (yet).")
+    report = XComModel.deserialize_value(found)
+    nonce = secrets.token_urlsafe(16)
+    return HTMLResponse(
+        gap_report.render(json.loads(report) if isinstance(report, str) else report, run_id, nonce),
+        headers={
+            "Content-Security-Policy": f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; "
+            "form-action 'none'; frame-ancestors 'self'",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "private, no-store",
+        },
+    )

@@ -1,0 +1,94 @@
+"""Gaps as ranges of consecutive days."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import examples
+from web_analytics import gaps
+from web_analytics.decision import GAP_KINDS
+from web_analytics.partitions import DateRange
+from web_analytics.settings import BackfillConf, Settings
+
+START = date(2026, 1, 1)
+SETTLING = timedelta(hours=1)
+STATES = (*GAP_KINDS, "complete", "idle")
+daily_states = st.lists(st.sampled_from((*STATES, None)), min_size=1, max_size=40)
+
+
+def found(states: list[str | None], open_days: int = 0) -> list[gaps.Gap]:
+    """``states`` day by day; None is a day without any row. The last ``open_days`` are not closed."""
+    days = {START + timedelta(days=offset): state for offset, state in enumerate(states)}
+    closed = DateRange(START, START + timedelta(days=len(states) - open_days))
+    known = [day for day, state in days.items() if state]
+    incomplete = [(day, state, 10) for day, state in days.items() if state and state != "complete"]
+    now = datetime.combine(closed.end, datetime.min.time(), UTC) + SETTLING
+    return gaps.gaps_of(7, "web_pre_aggregated_stats", closed, known, incomplete, SETTLING, now)
+
+
+@given(states=daily_states)
+@examples(200)
+def test_each_day_is_in_exactly_one_range_of_its_state(states):
+    ranges = found(states)
+    covered = [day for gap in ranges for day in gap.partitions]
+    assert len(covered) == len(set(covered))
+    by_day = {day: gap.kind for gap in ranges for day in gap.partitions}
+    for offset, state in enumerate(states):
+        expected = {None: "idle", "complete": None}.get(state, state)
+        assert by_day.get(START + timedelta(days=offset)) == expected
+
+
+@given(states=daily_states)
+@examples(200)
+def test_ranges_are_as_long_as_they_can_be_and_newest_first(states):
+    ranges = found(states)
+    for newer, older in zip(ranges, ranges[1:], strict=False):
+        assert older.partitions.end <= newer.partitions.start
+        assert older.partitions.end < newer.partitions.start or older.kind != newer.kind
+
+
+@given(states=daily_states, open_days=st.integers(0, 3))
+@examples(100)
+def test_an_open_day_is_never_a_gap(states, open_days):
+    open_days = min(open_days, len(states))
+    for gap in found(states, open_days):
+        is_open = gap.partitions.start >= START + timedelta(days=len(states) - open_days)
+        assert (gap.kind == "open") == is_open
+        assert bool(gap.command) == (gap.kind in GAP_KINDS)
+
+
+@given(states=daily_states)
+@examples(100)
+def test_every_command_is_one_that_the_backfill_accepts_and_covers_its_days(states):
+    for gap in found(states):
+        if gap.kind in GAP_KINDS:
+            conf = json.loads(gap.command.split("--conf ")[1].strip("'"))
+            parsed = BackfillConf.parse(conf, Settings.load({}))
+            assert DateRange(parsed.date_start, parsed.date_end) == gap.partitions
+            assert parsed.team_ids == (7,)
+            assert parsed.max_partitions == len(gap.partitions)
+
+
+def test_pageviews_and_age_of_a_range():
+    [gap] = found(["missing", "missing", "complete"])
+    assert (gap.source_pageviews, len(gap.partitions)) == (20, 2)
+    assert gap.age_hours == 48.0
+
+
+def test_one_command_for_everything():
+    several = found(["missing", "complete", "stale", None, "missing"])
+    conf = json.loads(gaps.fill_all_command(several).split("--conf ")[1].strip("'"))
+    assert conf == {
+        "date_start": "2026-01-01",
+        "date_end": "2026-01-06",
+        "min_missing_partitions": 1,
+        "kinds": ["missing", "stale"],
+        "max_partitions": 5,
+    }
+    assert gaps.fill_all_command(found([None, "complete"])) == ""
+    only_stale = json.loads(gaps.fill_all_command(found(["stale"]), [7]).split("--conf ")[1].strip("'"))
+    assert only_stale["rebuild"] is True
