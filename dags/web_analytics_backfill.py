@@ -24,13 +24,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import Param, dag, get_current_context, task, task_group
+from airflow.sdk import Param, dag, get_current_context, task
 from airflow.timetables.trigger import MultipleCronTriggerTimetable
 
-from web_analytics.assets import DECISION_ASSET, TABLE_ASSETS
+from web_analytics.assets import DECISION_ASSET
+from web_analytics.build_group import build_dates
 from web_analytics.defaults import DEFAULT_ARGS, TAGS
-from web_analytics.pools import POOL
-from web_analytics.tables import BOUNCES, STATS
 
 LOOKBACK, BUILD = "Which days", "What is built"
 
@@ -122,56 +121,10 @@ def web_analytics_backfill():
 
         return backfill_steps.plan(detected, decided)
 
-    # Later steps weigh more, so that a date is finished before the next one is started.
-    mapped = {"map_index_template": "{{ map_label }}", "weight_rule": "upstream", "pool": POOL}
+    def stage_date(day, plan_id):
+        from web_analytics import backfill_steps
 
-    @task_group
-    def build_date(day, plan_id):
-        @task(**mapped)
-        def stage(day, plan_id):
-            from web_analytics import backfill_steps
-
-            return backfill_steps.stage_date(day, plan_id)
-
-        @task(**mapped)
-        def insert_stats(staged):
-            from web_analytics import backfill_steps
-
-            backfill_steps.insert_table(staged, STATS.name)
-
-        @task(**mapped)
-        def insert_bounces(staged):
-            from web_analytics import backfill_steps
-
-            backfill_steps.insert_table(staged, BOUNCES.name)
-
-        @task(outlets=list(TABLE_ASSETS.values()), **mapped)
-        def publish(staged):
-            from web_analytics import backfill_steps
-
-            published = backfill_steps.publish_date(staged)
-            for asset in TABLE_ASSETS.values():
-                event = get_current_context()["outlet_events"][asset]
-                event.add_partitions(published["partition_date"])
-                event.extra = published
-            return published
-
-        @task(**mapped)
-        def validate(staged):
-            from web_analytics import backfill_steps
-
-            backfill_steps.validate_date(staged)
-
-        @task(**mapped)
-        def release(staged):
-            from web_analytics import backfill_steps
-
-            backfill_steps.release_date(staged)
-
-        staged = stage(day, plan_id).as_setup()
-        inserted = [insert_stats(staged), insert_bounces(staged)]
-        published = publish(staged)
-        inserted >> published >> [validate(staged), release(staged).as_teardown(setups=staged)]
+        return backfill_steps.stage_date(day, plan_id)
 
     @task(trigger_rule="all_done")
     def summarise():
@@ -186,7 +139,7 @@ def web_analytics_backfill():
     decision = branch["decision"]
     skipped = skip_backfill(decision)
     planned = plan(detected, decision)
-    built = build_date.expand_kwargs(planned)
+    built = build_dates(planned, stage_date)
     teams >> detected
     branch >> [skipped, planned]
     [skipped, built] >> summarise()
