@@ -75,6 +75,8 @@ ADVICE = {
     516: "Check login and password of the connection.",
 }
 
+LOGGED_PARAMETERS = ("partition_date", "date_start", "date_end", "table_name")
+
 Row = dict[str, Any]
 Parameters = Mapping[str, Any]
 
@@ -121,6 +123,7 @@ class ClickHouse:
     :param conn_id: Airflow connection; its schema is the database all statements work in.
     :param origin: who asks (dag, run, task, map index, try); the beginning of every query_id.
     :param heavy_settings: query settings added to statements that are run with ``heavy=True``.
+    :ivar facts: what the statements were about (dates, table, number of teams), for the step's log line.
     """
 
     def __init__(self, conn_id: str, *, origin: str = "", heavy_settings: Mapping[str, Any] | None = None):
@@ -128,6 +131,7 @@ class ClickHouse:
         self.origin = origin or f"local-{uuid.uuid4().hex[:12]}"
         self.heavy_settings = dict(heavy_settings or {})
         self.statistics: list[QueryStatistics] = []
+        self.facts: dict[str, Any] = {}
         self._sequence = itertools.count(1)
         self._client: Client | None = None
         self._connect: Callable[[], Client] | None = None
@@ -254,6 +258,11 @@ class ClickHouse:
     def _execute_once(self, path, text, parameters, external_tables, heavy):
         from clickhouse_driver import errors
 
+        if isinstance(parameters, Mapping):
+            self.facts.update({name: parameters[name] for name in LOGGED_PARAMETERS if name in parameters})
+        for each in external_tables:
+            if each["structure"][0][0] == "team_id":
+                self.facts["team_count"] = len(each["data"])
         query_id = f"{self.origin}:{next(self._sequence)}"
         settings = {
             **(self.heavy_settings if heavy else {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from web_analytics import step_log
 from web_analytics.retries import ClickHouseRetryPolicy
 
 TAGS = ["web_analytics"]
@@ -17,4 +18,9 @@ DEFAULT_ARGS = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=1),
+    # Lists: a task of its own may add to them.
+    "on_success_callback": [step_log.log_success],
+    "on_failure_callback": [step_log.log_failure],
+    "on_retry_callback": [step_log.log_retry],
+    "on_skipped_callback": [step_log.log_skip],
 }

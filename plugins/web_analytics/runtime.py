@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
+from web_analytics import step_log
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.history import TaskIdentity
 from web_analytics.locks import Owner, RunActivity
@@ -62,6 +63,7 @@ def open_clickhouse(settings: Settings, task: TaskIdentity) -> ClickHouse:
     clickhouse = ClickHouse(
         settings.clickhouse_conn_id, origin=task.origin, heavy_settings=settings.clickhouse_settings
     )
+    step_log.opened(clickhouse)
     get_current_context()["ti"].task.on_kill = clickhouse.cancel_running_query
     if task.try_number > 1:
         clickhouse.query(
