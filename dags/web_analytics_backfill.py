@@ -27,7 +27,7 @@ from datetime import timedelta
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.timetables.trigger import MultipleCronTriggerTimetable
 
-from web_analytics.assets import DECISION_ASSET
+from web_analytics.assets import DECISION_ASSET, TEAM_SELECTION_ASSET
 from web_analytics.build_group import build_dates
 from web_analytics.defaults import DEFAULT_ARGS, TAGS
 
@@ -87,13 +87,15 @@ PARAMS = {
     doc_md=__doc__,
 )
 def web_analytics_backfill():
-    @task
+    @task(outlets=[TEAM_SELECTION_ASSET])
     def resolve_teams():
         from web_analytics import backfill_steps
 
-        return backfill_steps.resolve_teams()
+        selected = backfill_steps.resolve_teams()
+        get_current_context()["outlet_events"][TEAM_SELECTION_ASSET].extra = selected
+        return selected
 
-    @task
+    @task(inlets=[TEAM_SELECTION_ASSET])
     def detect():
         from web_analytics import backfill_steps
 

@@ -129,3 +129,22 @@ def run_dag(airflow_database):
 def days(newest_closed):
     """``days(n)``: the n newest closed days, newest first."""
     return lambda count: [newest_closed - timedelta(days=offset) for offset in range(count)]
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory):
+    """A real PostgreSQL, one for all tests."""
+    from tests.postgres import running_server
+
+    with running_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def posthog_db(postgres_server, monkeypatch):
+    """PostHog's own database, new for this test, as the Airflow connection posthog_db."""
+    from tests.postgres import new_database
+
+    database = new_database(postgres_server, f"posthog_{uuid.uuid4().hex[:12]}")
+    monkeypatch.setenv("AIRFLOW_CONN_POSTHOG_DB", database.airflow_connection)
+    return database

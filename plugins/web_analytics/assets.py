@@ -15,3 +15,8 @@ DECISION_ASSET = Asset(
     uri="clickhouse://web_analytics/web_analytics_backfill_log",
     group="web_analytics",
 )
+TEAM_SELECTION_ASSET = Asset(
+    name="web_analytics_team_selection",
+    uri="clickhouse://web_analytics/web_pre_aggregated_teams",
+    group="web_analytics",
+)

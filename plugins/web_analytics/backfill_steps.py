@@ -45,10 +45,9 @@ def resolve_teams() -> dict[str, Any]:
     settings, conf = _settings_and_conf()
     with open_clickhouse(settings, current_task()) as clickhouse:
         selection = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
-    for strategy, teams in selection.per_strategy.items():
-        log.info("Team selection: %s gave %d teams.", strategy, teams)
+    selection.log_counts()
     log.info("%d teams are looked at.", len(selection))
-    return {"teams": len(selection), "per_strategy": selection.per_strategy}
+    return selection.counts()
 
 
 def detect(logical_date: datetime | None) -> dict[str, Any]:

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from typing import Any
 
-from web_analytics import sql
+from web_analytics import sql, strategies
 from web_analytics.clickhouse import CORRECTNESS_SETTINGS
 from web_analytics.decision import GAP_KINDS
 
-TEAM_SELECTION_STRATEGIES = ("teams_table", "environment_variable")
 BUCKET_MINUTES = (60, 30, 15)
 MAX_TEAM_BACKFILL_DAYS = 30
 
@@ -66,7 +65,7 @@ def _bucket_minutes(text: str) -> int:
 
 def _strategies(text: str) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not chosen or set(chosen) - set(TEAM_SELECTION_STRATEGIES):
+    if not chosen or set(chosen) - set(strategies.names()):
         raise ValueError
     return chosen
 
@@ -169,7 +168,7 @@ class Settings:
     team_selection_strategies: tuple[str, ...] = _setting(
         "TEAM_SELECTION_STRATEGIES",
         "teams_table",
-        (_strategies, "a comma-separated list of " + ", ".join(TEAM_SELECTION_STRATEGIES)),
+        (_strategies, "a comma-separated list of " + ", ".join(strategies.names())),
         "who is pre-aggregated: the union of these",
     )
     enabled_team_ids: tuple[int, ...] = _setting(
@@ -177,6 +176,18 @@ class Settings:
         "",
         (_team_ids, "a comma-separated list of team ids"),
         "teams of the strategy `environment_variable`",
+    )
+    top_teams_limit: int = _setting(
+        "TOP_TEAMS_LIMIT",
+        "30",
+        whole_number(1, 100),
+        "how many teams the strategy `high_pageviews` gives",
+    )
+    rollout_percent: int = _setting(
+        "ROLLOUT_PERCENT",
+        "100",
+        whole_number(0, 100),
+        "share of the strategies' teams that is pre-aggregated, always the same teams: for a gradual rollout",
     )
     source: str = _setting(
         "SOURCE",

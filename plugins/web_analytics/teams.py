@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import logging
+import operator
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from web_analytics import strategies
 from web_analytics.clickhouse import ClickHouse, external_table
 from web_analytics.settings import BadSetting, Settings
 
-
-def _teams_table(clickhouse: ClickHouse, settings: Settings) -> Iterable[int]:
-    return (row["team_id"] for row in clickhouse.query("teams/list_enabled"))
-
-
-def _environment_variable(clickhouse: ClickHouse, settings: Settings) -> Iterable[int]:
-    return settings.enabled_team_ids
-
-
-STRATEGIES: dict[str, Callable[[ClickHouse, Settings], Iterable[int]]] = {
-    "teams_table": _teams_table,
-    "environment_variable": _environment_variable,
-}
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,10 +21,12 @@ class TeamSelection:
     """The selected teams.
 
     :ivar per_strategy: how many teams each strategy gave, before the union.
+    :ivar not_yet_rolled_out: teams of the strategies outside the share WEB_ANALYTICS_ROLLOUT_PERCENT.
     """
 
     team_ids: frozenset[int]
     per_strategy: dict[str, int] = field(default_factory=dict)
+    not_yet_rolled_out: int = 0
 
     def __len__(self) -> int:
         return len(self.team_ids)
@@ -46,7 +41,21 @@ class TeamSelection:
         unknown = sorted(set(team_ids) - self.team_ids)
         if unknown:
             raise BadSetting("team_ids", unknown, "teams that exist and are enabled for pre-aggregation")
-        return TeamSelection(frozenset(team_ids), self.per_strategy)
+        return replace(self, team_ids=frozenset(team_ids))
+
+    def counts(self) -> dict[str, Any]:
+        """What the asset web_analytics_team_selection tells of a selection."""
+        return {
+            "teams": len(self),
+            "per_strategy": self.per_strategy,
+            "not_yet_rolled_out": self.not_yet_rolled_out,
+        }
+
+    def log_counts(self) -> None:
+        for strategy, teams in self.per_strategy.items():
+            log.info("Team selection: %s gave %d teams.", strategy, teams)
+        if self.not_yet_rolled_out:
+            log.info("WEB_ANALYTICS_ROLLOUT_PERCENT leaves out %d teams.", self.not_yet_rolled_out)
 
     def as_external_table(self) -> dict:
         return external_table("selected_teams", "team_id", "Int64", sorted(self.team_ids))
@@ -63,18 +72,24 @@ class TeamSelectionFailed(RuntimeError):
         return type(self), (self.strategy, self.reason, self.code)
 
 
+def is_rolled_out(team_id: int, percent: int) -> bool:
+    """Whether a team belongs to the share: always the same teams, and a larger share only adds some."""
+    return zlib.crc32(b"%d" % team_id) % 100 < percent
+
+
 def select_teams(clickhouse: ClickHouse, settings: Settings) -> TeamSelection:
-    """Asks every configured strategy.
+    """Asks every configured strategy and takes the share of their teams that is rolled out.
 
     :raises TeamSelectionFailed: naming the strategy that failed.
     """
-    selected: set[int] = set()
+    given: set[int] = set()
     per_strategy: dict[str, int] = {}
     for name in settings.team_selection_strategies:
         try:
-            team_ids = set(STRATEGIES[name](clickhouse, settings))
+            team_ids = {operator.index(team_id) for team_id in strategies.load(name)(clickhouse, settings)}
         except Exception as error:
             raise TeamSelectionFailed(name, str(error), getattr(error, "code", 0)) from error
         per_strategy[name] = len(team_ids)
-        selected |= team_ids
-    return TeamSelection(frozenset(selected), per_strategy)
+        given |= team_ids
+    selected = frozenset(team_id for team_id in given if is_rolled_out(team_id, settings.rollout_percent))
+    return TeamSelection(selected, per_strategy, len(given) - len(selected))

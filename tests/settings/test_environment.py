@@ -29,6 +29,8 @@ DEFAULTS = {
     "WEB_ANALYTICS_BUCKET_MINUTES": 60,
     "WEB_ANALYTICS_TEAM_SELECTION_STRATEGIES": ("teams_table",),
     "WEB_ANALYTICS_ENABLED_TEAM_IDS": (),
+    "WEB_ANALYTICS_TOP_TEAMS_LIMIT": 30,
+    "WEB_ANALYTICS_ROLLOUT_PERCENT": 100,
     "WEB_ANALYTICS_SOURCE": "posthog",
     "WEB_ANALYTICS_CLICKHOUSE_CONN_ID": "clickhouse_default",
     "WEB_ANALYTICS_CLICKHOUSE_SETTINGS": {},
@@ -48,8 +50,11 @@ ACCEPTED = {
     "TEAM_SELECTION_STRATEGIES": {
         "environment_variable": ("environment_variable",),
         "teams_table, environment_variable,teams_table": ("teams_table", "environment_variable"),
+        "high_pageviews,project_settings": ("high_pageviews", "project_settings"),
     },
     "ENABLED_TEAM_IDS": {"5": (5,), "7, 3,7,": (3, 7), "0": (0,), str(2**63 - 1): (2**63 - 1,)},
+    "TOP_TEAMS_LIMIT": {"1": 1, "100": 100},
+    "ROLLOUT_PERCENT": {"0": 0, "100": 100},
     "SOURCE": {"posthog": "posthog"},
     "CLICKHOUSE_CONN_ID": {"other-connection": "other-connection"},
     "CLICKHOUSE_SETTINGS": {
@@ -83,6 +88,8 @@ REFUSED = {
     "BUCKET_MINUTES": ["0", "10", "45", "120", "1440", *NOT_A_NUMBER],
     "TEAM_SELECTION_STRATEGIES": [",", "teams", "teams_table,other", "teams_table;environment_variable"],
     "ENABLED_TEAM_IDS": ["a", "1;2", "-1", "1.5", str(2**63), "1 2", "1 OR 1=1"],
+    "TOP_TEAMS_LIMIT": ["0", "101", *NOT_A_NUMBER],
+    "ROLLOUT_PERCENT": ["-1", "101", "50%", *NOT_A_NUMBER],
     "SOURCE": ["nothing_of_this_name", "../schema/create_teams", "posthog.sql", "schema/create_teams", "a b"],
     "CLICKHOUSE_SETTINGS": [
         "[]",
