@@ -1,0 +1,211 @@
+// The buttons: each starts a DAG run through Airflow's public API, as the person who is logged in.
+
+import { STATES, Refused, addDays, airflowLink, count, daysOf, duration, element, get, plural, post, replace, runPath, taskPath } from "./page.js";
+
+const BACKFILL = "web_analytics_backfill";
+const VALIDATE = "web_analytics_validate";
+// What the DAGs accept (settings.py).
+const MOST_PARTITIONS = 100;
+const DAYS_WITHOUT_CONSENT = 30;
+const LONGEST_RANGE = 365;
+const POLL_MILLISECONDS = 1000;
+const ENDED = ["success", "failed"];
+
+export class Actions {
+  // startable: ids of the DAGs that the reader may start; onEnded: called when a run has ended.
+  constructor(startable, onEnded) {
+    this.startable = startable;
+    this.onEnded = onEnded;
+    this.started = [];
+    this.target = null;
+    this.rebuild = false;
+  }
+
+  // target: {teams: ids or null for all, first, last, end, counts}; null where nothing can be built.
+  aimAt(target) {
+    this.target = target;
+    this.draw();
+  }
+
+  draw() {
+    if (!this.startable.length) {
+      return;
+    }
+    const may = (dagId) => this.startable.includes(dagId);
+    const { target } = this;
+    const parts = [element("h2", {}, "Fill and check")];
+    if (target?.problem) {
+      parts.push(element("p", { class: "hint" }, target.problem));
+    } else if (target) {
+      parts.push(element("p", { id: "target" }, describeTarget(target)));
+      const buttons = element("div", { class: "buttons" });
+      if (may(BACKFILL)) {
+        buttons.append(
+          element("button", { type: "button", id: "dry-run", onclick: () => this.start(BACKFILL, this.backfillConf(true), "Dry run") }, "Dry run"),
+          element("button", { type: "button", id: "backfill", class: "primary", onclick: () => this.start(BACKFILL, this.backfillConf(false), "Backfill") }, "Backfill these dates"),
+        );
+      }
+      if (may(VALIDATE)) {
+        buttons.append(
+          element("button", { type: "button", id: "validate", onclick: () => this.start(VALIDATE, validateConf(target), "Validation") }, "Validate"),
+        );
+      }
+      parts.push(buttons);
+      if (may(BACKFILL)) {
+        parts.push(
+          element(
+            "label",
+            { class: "check" },
+            element("input", { type: "checkbox", id: "rebuild", checked: this.rebuild, onchange: (event) => this.setRebuild(event.target.checked) }),
+            " also rebuild complete days",
+          ),
+        );
+        const dates = daysOf(target.first, target.end).length;
+        if (dates > MOST_PARTITIONS) {
+          parts.push(element("p", { class: "hint" }, `One run builds at most the ${MOST_PARTITIONS} newest of these dates.`));
+        }
+        parts.push(
+          element("details", { class: "conf" }, element("summary", {}, "The run's conf"), element("pre", {}, asJson(this.backfillConf(false)))),
+        );
+      }
+    }
+    if (this.started.length) {
+      parts.push(element("h3", {}, "Started here"), element("ul", { class: "started", "aria-live": "polite" }, this.started.map(startedRun)));
+    }
+    replace("actions", ...parts);
+  }
+
+  setRebuild(rebuild) {
+    this.rebuild = rebuild;
+    this.draw();
+  }
+
+  backfillConf(dryRun) {
+    const { target } = this;
+    const conf = { date_start: target.first, date_end: target.end, min_missing_partitions: 1 };
+    if (target.teams) {
+      conf.team_ids = target.teams;
+    }
+    if (this.rebuild) {
+      conf.rebuild = true;
+    } else {
+      conf.kinds = STATES.filter((state) => state.gap).map((state) => state.name);
+    }
+    conf.max_partitions = Math.min(daysOf(target.first, target.end).length, MOST_PARTITIONS);
+    if (dryRun) {
+      conf.dry_run = true;
+    }
+    return conf;
+  }
+
+  async start(dagId, conf, title) {
+    const run = { dagId, title, conf, state: "being started", note: "", runId: null };
+    this.started.unshift(run);
+    this.draw();
+    try {
+      const dag = await get(`/api/v2/dags/${dagId}`);
+      const created = await post(`/api/v2/dags/${dagId}/dagRuns`, asJson({ logical_date: null, conf }));
+      run.runId = created.dag_run_id;
+      run.state = created.state;
+      run.note = dag.is_paused ? "The DAG is paused: the run starts when somebody unpauses it." : "";
+    } catch (error) {
+      run.state = "refused";
+      run.note = error.message;
+      this.draw();
+      return;
+    }
+    this.draw();
+    await this.follow(run);
+  }
+
+  async follow(run) {
+    const path = `/api/v2/dags/${run.dagId}/dagRuns/${encodeURIComponent(run.runId)}`;
+    while (!ENDED.includes(run.state)) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+      try {
+        const now = await get(path);
+        const changed = now.state !== run.state;
+        run.state = now.state;
+        if (now.state === "running") {
+          run.note = "";
+        }
+        if (now.start_date && now.end_date) {
+          run.seconds = (new Date(now.end_date) - new Date(now.start_date)) / 1000;
+        }
+        if (changed) {
+          this.draw();
+        }
+      } catch (error) {
+        if (error instanceof Refused) {
+          run.state = "not followed any more";
+          run.note = error.message;
+          this.draw();
+          return;
+        }
+        // The network was away for a moment: asked again.
+      }
+    }
+    if (run.dagId === BACKFILL && run.state === "success") {
+      run.note = await outcome(run, path);
+    }
+    this.draw();
+    this.onEnded(run);
+  }
+}
+
+// What the run decided, in a sentence.
+async function outcome(run, path) {
+  try {
+    const decided = (await get(`${path}/taskInstances/decide/xcomEntries/decision`)).value;
+    if (!run.conf.dry_run) {
+      return `${decided.backfill ? "Built" : "Nothing was built"}: ${decided.reason}.`;
+    }
+    const dates = decided.dates.length;
+    return dates
+      ? `Would build ${plural(dates, "date")}, ${decided.dates[dates - 1]}${dates > 1 ? ` to ${decided.dates[0]}` : ""}: ${decided.reason}. Nothing was changed.`
+      : `Would build nothing: ${decided.reason}.`;
+  } catch (error) {
+    return `Its decision cannot be read: ${error.message}`;
+  }
+}
+
+// Team ids are text here, since JavaScript's numbers do not hold all of them, and numbers in a run's conf.
+function asJson(value) {
+  return JSON.stringify(value).replaceAll(/"(\d+)"/g, "$1").replaceAll(",\"", ", \"");
+}
+
+function startedRun(run) {
+  const state = element("span", { class: `run-state run-${run.state.split(" ")[0]}` }, run.state);
+  const took = run.seconds === undefined ? "" : ` in ${duration(run.seconds)}`;
+  const line = element("li", {}, run.runId ? airflowLink(runPath(run.dagId, run.runId), run.title) : run.title, " ", state, took);
+  if (run.note) {
+    line.append(element("p", { class: "note" }, run.note));
+  }
+  if (run.conf.dry_run && run.state === "success") {
+    line.append(element("p", { class: "note" }, airflowLink(taskPath(run.dagId, run.runId, "plan"), "The plan with what it would read")));
+  }
+  return line;
+}
+
+function describeTarget(target) {
+  const days = daysOf(target.first, target.end).length;
+  const when = days === 1 ? target.first : `${target.first} to ${target.last}, ${days} days`;
+  const who = target.teams === null ? "all enabled teams" : target.teams.length === 1 ? `team ${target.teams[0]}` : `${count(target.teams.length)} teams`;
+  const gaps = STATES.filter((state) => state.gap && target.counts?.[state.code]).map((state) => `${count(target.counts[state.code])} ${state.name}`);
+  const what = target.counts ? `; ${gaps.length ? gaps.join(", ") : "no gap"}` : "";
+  return `${when}; ${who}${what}`;
+}
+
+function validateConf(target) {
+  const days = daysOf(target.first, target.end).length;
+  // At most a year: the newest part of the range.
+  const first = days > LONGEST_RANGE ? addDays(target.end, -LONGEST_RANGE) : target.first;
+  const conf = { date_start: first, date_end: target.end };
+  if (target.teams?.length === 1) {
+    conf.team_id = target.teams[0];
+  }
+  if (days > DAYS_WITHOUT_CONSENT) {
+    conf.allow_long_range = true;
+  }
+  return conf;
+}

@@ -1,0 +1,237 @@
+// Starts the page: reads the filters from its address, asks for one page of teams, and passes selections on.
+
+import { Actions } from "./actions.js";
+import { describeCell, describeMany, describeNothing } from "./details.js";
+import { HeatMap, gapRanges } from "./heatmap.js";
+import { STATES, addDays, airflowLink, count, element, get, own, plural, replace, runPath } from "./page.js";
+import { showRuns } from "./runs.js";
+
+const PAGE_SIZE = 25;
+const form = document.getElementById("filters");
+const query = new URLSearchParams(location.search);
+let data = null;
+let actions = null;
+let latest = 0;
+
+const map = new HeatMap(document.getElementById("map"), document.getElementById("tip"), selected);
+
+function selected(selection, cell) {
+  if (cell) {
+    describeCell(cell.team.team_id, cell.day);
+  } else if (selection) {
+    describeMany(selection);
+  } else {
+    describeNothing();
+  }
+  aim(selection);
+}
+
+// What the buttons would act on: the selection, or everything that the filter shows.
+function aim(selection) {
+  if (!actions || !data) {
+    return;
+  }
+  const everyone = data.totals.teams <= data.teams.length;
+  const first = selection ? selection.first : data.date_start;
+  let end = selection ? selection.end : data.date_end;
+  end = end < data.closed_until ? end : data.closed_until;
+  const enabled = (selection ? selection.teams : data.teams).filter((team) => team.enabled).map((team) => team.team_id);
+  let teams = enabled;
+  if (!data.filtered && (selection ? everyone && selection.isWholePage : true)) {
+    teams = null;
+  } else if (!selection && !everyone) {
+    teams = data.filtered;
+  }
+  if (first >= end) {
+    actions.aimAt({ problem: "These days are still open: they are built once they have ended and settled." });
+  } else if (teams !== null && !teams.length) {
+    actions.aimAt({ problem: "None of these teams is enabled; only enabled teams are built." });
+  } else {
+    actions.aimAt({ teams, first, end, last: addDays(end, -1), counts: selection?.counts });
+  }
+}
+
+// ---- reading
+
+async function load() {
+  const request = (latest += 1);
+  document.body.classList.add("loading");
+  try {
+    const answer = await get(own(`/data?${query}`));
+    if (request !== latest) {
+      return;
+    }
+    data = answer;
+    replace("error");
+    fillForm();
+    drawVerdict();
+    drawBanner();
+    map.show(data, data.run?.dates ?? []);
+    drawPager();
+    drawGaps();
+    if (!map.selected) {
+      selected(null, null);
+    }
+  } catch (error) {
+    if (request === latest) {
+      replace("error", error.message);
+    }
+  } finally {
+    if (request === latest) {
+      document.body.classList.remove("loading");
+    }
+  }
+}
+
+function navigate(changes) {
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === null || value === "") {
+      query.delete(name);
+    } else {
+      query.set(name, value);
+    }
+  }
+  history.replaceState(null, "", `${location.pathname}?${query}`);
+  return load();
+}
+
+// ---- drawing
+
+function fillForm() {
+  const today = addDays(data.date_end, -1);
+  form.date_start.value = data.date_start;
+  form.date_last.value = today;
+  form.date_start.max = form.date_last.max = data.today;
+  form.team_ids.value = (data.filtered ?? []).join(", ");
+  form.all_teams.checked = data.all_teams;
+  const days = data.date_end > data.today ? String((Date.parse(data.today) - Date.parse(data.date_start)) / 86400000) : "";
+  for (const radio of form.days) {
+    radio.checked = radio.value === days;
+  }
+}
+
+function drawVerdict() {
+  const { totals } = data;
+  const kinds = STATES.filter((state) => state.gap && totals[state.name]);
+  const place = document.getElementById("verdict");
+  place.classList.toggle("bad", kinds.length > 0);
+  if (!totals.enabled_teams) {
+    place.textContent = "No team is enabled yet, so nothing is pre-aggregated (README, “Put it into your Airflow”).";
+  } else if (!kinds.length) {
+    place.textContent = `Nothing is missing: ${plural(totals.complete, "team day")} of both tables complete.`;
+  } else {
+    const age = Math.round((Date.parse(data.today) - Date.parse(totals.oldest_gap)) / 86400000);
+    place.replaceChildren(
+      element("strong", {}, `${plural(totals.teams_with_gaps, "team")} of ${count(totals.teams)} ${totals.teams_with_gaps === 1 ? "has" : "have"} gaps`),
+      `: ${kinds.map((state) => `${count(totals[state.name])} ${state.name}`).join(", ")} (team, day, table); the oldest is of ${totals.oldest_gap}, ${plural(age, "day")} ago.`,
+    );
+  }
+  const codes = new Set(data.teams.flatMap((team) => [...team.states.stats, ...team.states.bounces]));
+  replace(
+    "legend",
+    STATES.filter((state) => state.code !== "x" || codes.has("x")).map((state) =>
+      element("li", { title: state.hint }, element("span", { class: `swatch s-${state.code === "-" ? "idle" : state.code}` }), state.name),
+    ),
+  );
+}
+
+function drawBanner() {
+  if (!data.run) {
+    replace("run-banner");
+    return;
+  }
+  const { dag_id: dagId, run_id: runId, dates } = data.run;
+  replace(
+    "run-banner",
+    "Dates of the run ",
+    airflowLink(runPath(dagId, runId), runId),
+    dates.length ? `: ${dates.join(", ")}. They are marked in the map. ` : ": none; it built nothing. ",
+    element("button", { type: "button", class: "link", onclick: () => navigate({ dag_id: null, run_id: null }) }, "Show all"),
+  );
+}
+
+function drawPager() {
+  const { page, page_size: size, totals } = data;
+  const pages = Math.ceil(totals.teams / size);
+  if (pages < 2) {
+    replace("pager");
+    return;
+  }
+  const first = (page - 1) * size + 1;
+  const button = (name, target, isOff) => element("button", { type: "button", disabled: isOff, onclick: () => navigate({ page: target }) }, name);
+  replace(
+    "pager",
+    button("First", 1, page === 1),
+    button("Previous", page - 1, page === 1),
+    element("span", {}, `teams ${count(first)} to ${count(Math.min(first + size - 1, totals.teams))} of ${count(totals.teams)}`),
+    button("Next", page + 1, page >= pages),
+    button("Last", pages, page >= pages),
+  );
+}
+
+function drawGaps() {
+  const ranges = gapRanges(data);
+  document.getElementById("gaps").hidden = !ranges.length;
+  replace(
+    "gap-list",
+    element(
+      "table",
+      { class: "list" },
+      element("thead", {}, element("tr", {}, ["Team", "Table", "State", "From", "To", "Days"].map((name) => element("th", { scope: "col" }, name)))),
+      element(
+        "tbody",
+        {},
+        ranges.map((each) =>
+          element("tr", {}, ...[each.team, each.table, each.state, each.first, each.last, each.days].map((value) => element("td", {}, String(value)))),
+        ),
+      ),
+    ),
+  );
+}
+
+// ---- filters
+
+form.addEventListener("change", (event) => {
+  if (event.target.name === "days") {
+    navigate({ days: event.target.value, date_start: null, date_end: null, dag_id: null, run_id: null, page: null });
+  } else if (event.target.name === "all_teams") {
+    navigate({ all_teams: event.target.checked ? "true" : null, page: null });
+  }
+});
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const [first, last] = [form.date_start.value, form.date_last.value];
+  const isShown = data && first === data.date_start && last === addDays(data.date_end, -1);
+  const range = isShown ? {} : { days: null, date_start: first, date_end: last && addDays(last, 1), dag_id: null, run_id: null };
+  navigate({ ...range, team_ids: form.team_ids.value.trim(), page: null });
+});
+
+document.getElementById("refresh").addEventListener("click", refresh);
+
+function refresh() {
+  load();
+  runsAgain();
+}
+
+function runsAgain() {
+  return showRuns((dagId, runId) => {
+    navigate({ days: null, date_start: null, date_end: null, page: null, dag_id: dagId, run_id: runId });
+    document.querySelector("h1").scrollIntoView();
+  });
+}
+
+// ---- start
+
+if (!query.has("page_size")) {
+  query.set("page_size", PAGE_SIZE);
+}
+load();
+runsAgain();
+get(own("/actions")).then(
+  (answer) => {
+    actions = new Actions(answer.startable, refresh);
+    aim(map.selected ? map.describe() : null);
+  },
+  (error) => replace("error", error.message),
+);

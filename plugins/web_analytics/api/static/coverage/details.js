@@ -1,0 +1,94 @@
+// The numbers of one team's day.
+
+import { TABLES, ago, airflowLink, count, element, get, moment, own, replace, runLink, taskPath, weekday } from "./page.js";
+
+let shown = 0;
+
+export function describeNothing() {
+  shown += 1;
+  replace(
+    "details",
+    element("h2", {}, "Selection"),
+    element("p", { class: "hint" }, "Select a cell to see what the raw events and both tables hold of that team and day."),
+  );
+}
+
+export function describeMany(selection) {
+  shown += 1;
+  const teams = selection.teams.length;
+  replace(
+    "details",
+    element("h2", {}, teams === 1 ? `Team ${selection.teams[0].team_id}` : `${count(teams)} teams`),
+    element("p", {}, selection.days === 1 ? dayName(selection.first) : `${selection.first} to ${selection.last}, ${selection.days} days`),
+    element("p", { class: "hint" }, "Select a single cell for its numbers."),
+  );
+}
+
+export async function describeCell(teamId, day) {
+  const request = (shown += 1);
+  const title = [element("h2", {}, `Team ${teamId}`), element("p", { class: "day-name" }, dayName(day))];
+  replace("details", ...title, element("p", { class: "hint" }, "Reading…"));
+  let cell;
+  try {
+    cell = await get(own(`/cells/${encodeURIComponent(teamId)}/${encodeURIComponent(day)}`));
+  } catch (error) {
+    if (request === shown) {
+      replace("details", ...title, element("p", { class: "error" }, error.message));
+    }
+    return;
+  }
+  if (request === shown) {
+    replace("details", ...title, ...numbersOf(cell));
+  }
+}
+
+function numbersOf(cell) {
+  const line = (name, value) =>
+    element("tr", {}, element("th", { scope: "row" }, name), ...cell.tables.map((table) => element("td", {}, value(table))));
+  const raw = element(
+    "p",
+    { class: "raw" },
+    element("strong", { id: "raw-pageviews" }, count(cell.source_pageviews)),
+    cell.source_pageviews === 1 ? " raw pageview" : " raw pageviews",
+    cell.source_newest_ingested_at ? [", the newest arrived ", moment(cell.source_newest_ingested_at)] : "",
+  );
+  raw.normalize();
+  const table = element(
+    "table",
+    { class: "numbers" },
+    element(
+      "thead",
+      {},
+      element("tr", {}, element("td"), ...TABLES.map((each) => element("th", { scope: "col", title: each.name }, each.short))),
+    ),
+    element(
+      "tbody",
+      {},
+      line("state", (each) => element("span", { class: `state state-${each.state.replace(" ", "-")}` }, each.state)),
+      line("stored pageviews", (each) => count(each.pageviews)),
+      line("sessions", (each) => count(each.sessions)),
+      line("rows", (each) => count(each.rows)),
+      line("built", (each) => (each.built_at ? moment(each.built_at) : "never")),
+      line("by run", (each) => (each.run_id ? runLink(each.dag_id, each.run_id) : "–")),
+    ),
+  );
+  const parts = [raw, table];
+  if (cell.failures.length) {
+    parts.push(
+      element("h3", {}, "Failed on this date since it was last published"),
+      element("ul", { class: "failures" }, cell.failures.map(failure)),
+    );
+  }
+  return parts;
+}
+
+function failure(row) {
+  const where = row.dag_id.startsWith("web_analytics_")
+    ? airflowLink(taskPath(row.dag_id, row.run_id, row.task_id), row.task_id)
+    : row.task_id;
+  return element("li", {}, where, `, ${ago(row.logged_at)}`, row.error_code ? `, code ${row.error_code}` : "", ": ", row.reason);
+}
+
+function dayName(day) {
+  return `${weekday(day)} ${day}`;
+}

@@ -1,0 +1,149 @@
+// What every part of the page needs: requests, links, elements and how things are written.
+
+const PATH = "/web-analytics/coverage";
+// What Airflow is mounted under, "" unless [api] base_url has a path.
+export const BASE = location.pathname.slice(0, Math.max(0, location.pathname.lastIndexOf(PATH)));
+
+export const STATES = [
+  { code: "m", name: "missing", glyph: "×", gap: true, hint: "there are pageviews, but the table has no row" },
+  { code: "i", name: "inconsistent", glyph: "≠", gap: true, hint: "the two tables are not from one build" },
+  { code: "s", name: "stale", glyph: "~", gap: true, hint: "events arrived after the day was built" },
+  { code: "r", name: "orphan", glyph: "?", gap: true, hint: "rows without source or without a record of their build" },
+  { code: "c", name: "complete", glyph: "", gap: false, hint: "built, nothing arrived since" },
+  { code: "o", name: "open", glyph: "…", gap: false, hint: "the day has not ended, or only just" },
+  { code: "-", name: "idle", glyph: "·", gap: false, hint: "no pageviews" },
+  { code: "n", name: "not enabled", glyph: "", gap: false, hint: "the team is not pre-aggregated" },
+  { code: "x", name: "outside", glyph: "", gap: false, hint: "before the first date that is built" },
+];
+export const STATE = Object.fromEntries(STATES.map((state) => [state.code, state]));
+export const TABLES = [
+  { short: "stats", name: "web_pre_aggregated_stats" },
+  { short: "bounces", name: "web_pre_aggregated_bounces" },
+];
+
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function request(path, options) {
+  const answer = await fetch(BASE + path, { credentials: "same-origin", ...options });
+  if (answer.ok) {
+    return answer.json();
+  }
+  let message = `${answer.status} ${answer.statusText}`;
+  try {
+    const detail = (await answer.json()).detail;
+    message = typeof detail === "string" ? detail : JSON.stringify(detail);
+  } catch {
+    // Not JSON: the status says enough.
+  }
+  if (answer.status === 401) {
+    message = "Your login has ended. Reload the page to log in again.";
+  }
+  throw new Refused(answer.status, message);
+}
+
+export const get = (path) => request(path);
+// body: JSON as text.
+export const post = (path, body) =>
+  request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+export const own = (rest) => `${PATH}${rest}`;
+
+// An element; strings among its children become text, never markup.
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) {
+      made.addEventListener(name.slice(2), value);
+    } else if (value === true) {
+      made.setAttribute(name, "");
+    } else if (value !== false && value !== null && value !== undefined) {
+      made.setAttribute(name, value);
+    }
+  }
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+export function replace(id, ...children) {
+  const place = document.getElementById(id);
+  place.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  place.hidden = place.childNodes.length === 0;
+  return place;
+}
+
+// A link to another page of Airflow. The frame's sandbox lets only Airflow's own document navigate, so the click is
+// repeated there.
+export function airflowLink(path, ...children) {
+  return element("a", { href: BASE + path, target: "_top", onclick: followOutside }, ...children);
+}
+
+function followOutside(event) {
+  if (window.parent === window) {
+    return;
+  }
+  event.preventDefault();
+  const outside = window.parent.document.createElement("a");
+  outside.href = event.currentTarget.href;
+  if (event.ctrlKey || event.metaKey || event.shiftKey) {
+    outside.target = "_blank";
+    outside.rel = "noopener";
+  }
+  outside.click();
+}
+
+export const runPath = (dagId, runId) => `/dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(runId)}`;
+export const taskPath = (dagId, runId, taskId) => `${runPath(dagId, runId)}/tasks/${encodeURIComponent(taskId)}`;
+
+// The name of a run with a link; a build that no DAG run made has none.
+export function runLink(dagId, runId, text = runId) {
+  return dagId.startsWith("web_analytics_") ? airflowLink(runPath(dagId, runId), text) : text;
+}
+
+const numbers = new Intl.NumberFormat("en");
+export const count = (number) => numbers.format(number);
+export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
+
+const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+export const weekday = (day) => WEEKDAYS[new Date(`${day}T00:00:00Z`).getUTCDay()];
+
+export function addDays(day, days) {
+  const moved = new Date(`${day}T00:00:00Z`);
+  moved.setUTCDate(moved.getUTCDate() + days);
+  return moved.toISOString().slice(0, 10);
+}
+
+export function daysOf(start, end) {
+  const days = [];
+  for (let day = start; day < end; day = addDays(day, 1)) {
+    days.push(day);
+  }
+  return days;
+}
+
+// An instant as UTC, and how long ago it was.
+export function moment(iso) {
+  const when = new Date(iso);
+  const text = `${when.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  return element("time", { datetime: iso, title: ago(iso) }, text);
+}
+
+export function ago(iso) {
+  const seconds = (Date.now() - new Date(iso)) / 1000;
+  return seconds < 60 ? "just now" : `${duration(seconds)} ago`;
+}
+
+export function duration(seconds) {
+  if (seconds < 60) {
+    return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  }
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) {
+    return `${minutes} min`;
+  }
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
+}

@@ -1,0 +1,122 @@
+// The newest runs, from Airflow, with what each decided, from ClickHouse.
+
+import { airflowLink, count, duration, element, get, moment, own, plural, post, replace, runLink, runPath } from "./page.js";
+
+const NEWEST_RUNS = 100;
+const SHOWN_AT_FIRST = 15;
+const BACKFILLS = ["web_analytics_backfill", "web_analytics_team_backfill"];
+const DAG_IDS = [...BACKFILLS, "web_analytics_validate", "web_analytics_cleanup"];
+
+let showsAll = false;
+
+export async function showRuns(onShowDates) {
+  const [runs, decisions] = await Promise.allSettled([
+    post("/api/v2/dags/~/dagRuns/list", JSON.stringify({ dag_ids: DAG_IDS, order_by: "-run_after", page_limit: NEWEST_RUNS })),
+    get(own("/decisions")),
+  ]);
+  const decided = new Map();
+  if (decisions.status === "fulfilled") {
+    for (const decision of decisions.value.decisions) {
+      const key = `${decision.dag_id} ${decision.run_id}`;
+      if (!decided.has(key)) {
+        decided.set(key, decision);
+      }
+    }
+    showLastDecision(decisions.value.decisions[0]);
+  }
+  if (runs.status === "rejected") {
+    replace("run-summary", `The runs cannot be read: ${runs.reason.message}`);
+    replace("run-list");
+    return;
+  }
+  const list = runs.value.dag_runs;
+  const problem = decisions.status === "rejected" ? ` The decisions cannot be read: ${decisions.reason.message}` : "";
+  replace("run-summary", summary(list) + problem);
+  draw(list, decided, onShowDates);
+}
+
+function draw(list, decided, onShowDates) {
+  if (!list.length) {
+    replace("run-list");
+    return;
+  }
+  const shown = showsAll ? list : list.slice(0, SHOWN_AT_FIRST);
+  const longest = Math.max(1, ...shown.map((run) => run.duration ?? 0));
+  const table = element(
+    "table",
+    { class: "list" },
+    element("thead", {}, element("tr", {}, ["Started", "Run of", "How", "State", "Duration", "Decision and reason", "Dates"].map((name) => element("th", { scope: "col" }, name)))),
+    element("tbody", {}, shown.map((run) => line(run, decided.get(`${run.dag_id} ${run.dag_run_id}`), longest, onShowDates))),
+  );
+  const more =
+    list.length > shown.length
+      ? element("button", { type: "button", class: "quiet", onclick: () => ((showsAll = true), draw(list, decided, onShowDates)) }, `Show all ${list.length}`)
+      : null;
+  replace("run-list", table, more);
+}
+
+function line(run, decision, longest, onShowDates) {
+  const how = run.run_type === "manual" ? `by ${run.triggering_user_name ?? "hand"}` : run.run_type.replace("_", " ");
+  const took = element("td", { class: "took" });
+  if (run.duration !== null) {
+    const bar = element("span", { class: "bar" });
+    bar.style.width = `${Math.max(2, (run.duration / longest) * 60)}px`;
+    took.append(bar, duration(run.duration));
+  }
+  return element(
+    "tr",
+    {},
+    element("td", {}, run.start_date ? moment(run.start_date) : "not yet"),
+    element("td", {}, airflowLink(runPath(run.dag_id, run.dag_run_id), run.dag_id.replace("web_analytics_", ""))),
+    element("td", {}, how),
+    element("td", {}, element("span", { class: `run-state run-${run.state}` }, run.state)),
+    took,
+    element("td", { class: "reason" }, ...reasonOf(run, decision)),
+    element(
+      "td",
+      {},
+      decision?.dates.length || run.dag_id === "web_analytics_validate"
+        ? element("button", { type: "button", class: "link", onclick: () => onShowDates(run.dag_id, run.dag_run_id) }, decision?.dates.length ? plural(decision.dates.length, "date") : "show")
+        : "–",
+    ),
+  );
+}
+
+function reasonOf(run, decision) {
+  if (!decision) {
+    return [run.conf?.dry_run && BACKFILLS.includes(run.dag_id) ? "dry run: its decision is in its log" : "–"];
+  }
+  const left = decision.dates_left ? `; ${plural(decision.dates_left, "date")} left to the next run` : "";
+  return [element("strong", {}, decision.status), `: ${decision.reason}${left}`];
+}
+
+function showLastDecision(decision) {
+  if (decision) {
+    replace(
+      "last-decision",
+      "The last run decided, ",
+      moment(decision.logged_at),
+      ": ",
+      element("strong", {}, decision.status),
+      `. ${decision.reason}. `,
+      runLink(decision.dag_id, decision.run_id, "Open the run"),
+    );
+  } else {
+    replace("last-decision", "No run has decided anything yet.");
+  }
+}
+
+function summary(list) {
+  const ended = list.filter((run) => BACKFILLS.includes(run.dag_id) && ["success", "failed"].includes(run.state));
+  if (!ended.length) {
+    return "No backfill has ended yet.";
+  }
+  const succeeded = ended.filter((run) => run.state === "success").length;
+  const times = ended.map((run) => run.duration ?? 0).sort((a, b) => a - b);
+  const median = times[Math.floor((times.length - 1) / 2)];
+  const rate = Math.floor((succeeded / ended.length) * 100);
+  return (
+    `Of the last ${plural(ended.length, "backfill run")}, ${count(succeeded)} succeeded (${rate} %); ` +
+    `they took ${duration(median)} in the middle and ${duration(times[times.length - 1])} at most.`
+  );
+}
