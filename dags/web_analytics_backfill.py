@@ -30,6 +30,7 @@ from airflow.timetables.trigger import MultipleCronTriggerTimetable
 from web_analytics.assets import DECISION_ASSET, TEAM_SELECTION_ASSET
 from web_analytics.build_group import build_dates
 from web_analytics.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.links import link_to_coverage
 
 LOOKBACK, BUILD = "Which days", "What is built"
 
@@ -147,4 +148,4 @@ def web_analytics_backfill():
     [skipped, built] >> summarise()
 
 
-web_analytics_backfill()
+link_to_coverage(web_analytics_backfill())

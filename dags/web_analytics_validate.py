@@ -32,6 +32,7 @@ from airflow.sdk import Param, dag, get_current_context, task
 from airflow_clickhouse_plugin.operators.clickhouse_dbapi import ClickHouseSQLTableCheckOperator
 
 from web_analytics.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.links import link_to_coverage
 from web_analytics.pools import POOL
 from web_analytics.tables import TABLES
 
@@ -116,4 +117,4 @@ def web_analytics_validate():
     checked >> report()
 
 
-web_analytics_validate()
+link_to_coverage(web_analytics_validate())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
-from web_analytics import gap_report, job_listener
+from web_analytics import gap_report, job_listener, links
 
 
 class WebAnalyticsPlugin(AirflowPlugin):
     name = "web_analytics"
     listeners = [job_listener]
-    operator_extra_links = [gap_report.GapReportLink()]
+    operator_extra_links = [gap_report.GapReportLink(), links.CoverageLink()]
+    external_views = [links.external_view()]
 
     @property
     def fastapi_apps(self):

@@ -60,7 +60,7 @@ def parse_team_ids(text: str) -> tuple[int, ...]:
 
     :raises BadSetting: anything else.
     """
-    parts = [part.strip() for part in text.replace(" ", ",").split(",") if part.strip()]
+    parts = text.replace(",", " ").split()
     accepted = f"at most {LONGEST_TEAM_FILTER} team ids, whole numbers separated by commas"
     if len(parts) > LONGEST_TEAM_FILTER:
         raise BadSetting("team_ids", f"{text[:40]}…", accepted)

@@ -33,8 +33,10 @@ def login(airflow_api):
 @pytest.fixture(scope="session")
 def dags_in_database(airflow_database):
     """What the DAG processor writes: every DAG of the package, serialized."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import sync_bag_to_db
 
     from tests.support import load_dags
 
+    DagBundlesManager().sync_bundles_to_db()
     sync_bag_to_db(load_dags(CHECKOUT / "dags"), "dags-folder", None)

@@ -76,7 +76,7 @@ class AirflowServer:
         self._tokens: dict[str, str] = {}
 
     def __enter__(self) -> AirflowServer:
-        self._log = open(self.home / "standalone.log", "wb")  # noqa: SIM115
+        self._log = open(self.home / "standalone.log", "wb")
         self._process = subprocess.Popen(
             [CHECKOUT / "bin" / "airflow", "standalone"],
             env=self._environment,

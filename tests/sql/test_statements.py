@@ -61,6 +61,8 @@ SAMPLE_VALUES = {
     "plan_id": "0123456789ab",
     "prefix": "web_analytics_build_20260101_",
     "query_id": "dag:run:task",
+    "row_limit": 25,
+    "row_offset": 50,
     "run_id": "manual__2026-01-01T00:00:00+00:00",
     "seed": 1,
     "sessions": 1000,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from web_analytics.api import gap_reports, teams
+from web_analytics.api import coverage, gap_reports, teams
 from web_analytics.clickhouse import QueryFailed
 from web_analytics.settings import BadSetting
 from web_analytics.teams import TeamSelectionFailed
@@ -23,6 +23,7 @@ app = FastAPI(
 )
 app.include_router(teams.router)
 app.include_router(gap_reports.router)
+app.include_router(coverage.router)
 
 
 @app.exception_handler(QueryFailed)

@@ -2,8 +2,10 @@
 
 import { STATE, STATES, TABLES, addDays, daysOf, element, weekday } from "./page.js";
 
-const LABEL_WIDTH = 150;
-const COUNT_WIDTH = 74;
+// Of the columns beside the days, but for the team's id.
+const TABLE_WIDTH = 56;
+const COUNT_WIDTH = 60;
+const DIGIT_WIDTH = 7.5;
 const NARROWEST = 7;
 const WIDEST = 30;
 // From here on a cell has room for its glyph, and a column for its day of the month.
@@ -123,7 +125,10 @@ export class HeatMap {
     if (!this.data) {
       return;
     }
-    const room = this.place.clientWidth - LABEL_WIDTH - COUNT_WIDTH - 4;
+    const digits = Math.max(4, ...this.data.teams.map((team) => team.team_id.length));
+    const label = Math.min(digits * DIGIT_WIDTH + 8, this.place.clientWidth / 4);
+    this.table.style.setProperty("--label", `${label}px`);
+    const room = this.place.clientWidth - label - TABLE_WIDTH - COUNT_WIDTH - 8;
     const width = Math.max(NARROWEST, Math.min(WIDEST, Math.floor(room / this.days.length) - 1));
     this.table.style.setProperty("--cell", `${width}px`);
     this.table.classList.toggle("wide", width >= WIDE);
@@ -337,9 +342,9 @@ export class HeatMap {
     const place = cell.getBoundingClientRect();
     const size = this.tip.getBoundingClientRect();
     const left = Math.max(4, Math.min(innerWidth - size.width - 4, place.left + place.width / 2 - size.width / 2));
-    const above = place.top - size.height - 6;
+    const below = place.bottom + 8;
     this.tip.style.left = `${left}px`;
-    this.tip.style.top = `${above > 4 ? above : place.bottom + 6}px`;
+    this.tip.style.top = `${below + size.height < innerHeight ? below : place.top - size.height - 8}px`;
   }
 
   hideTip() {

@@ -1,0 +1,287 @@
+"""What the coverage page is told: every (team, day, table) in its state, the worst teams first, page by page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import Source, at, examples, states
+from web_analytics import coverage, history
+from web_analytics.build import build_partition
+from web_analytics.decision import GAP_KINDS
+from web_analytics.history import TaskIdentity
+from web_analytics.partitions import ONE_DAY, DateRange, is_open
+from web_analytics.settings import BadSetting, Settings
+
+SETTINGS = Settings.load({})
+NAMES = {code: name for name, code in coverage.CODES.items()}
+MOMENTS = st.datetimes(datetime(2024, 6, 1), datetime(2030, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+# ---- rules
+
+
+@given(
+    now=MOMENTS,
+    length=st.integers(1, 366),
+    gaps=st.dictionaries(st.integers(0, 365), st.sampled_from([*GAP_KINDS, "complete", "idle"])),
+    enabled=st.booleans(),
+)
+@examples(200)
+def test_every_day_has_one_state_and_open_days_are_never_gaps(now, length, gaps, enabled):
+    today = now.date()
+    days = DateRange(today - timedelta(days=length - 1), today + ONE_DAY)
+    known = {days.start + timedelta(days=offset): state for offset, state in gaps.items()}
+    line = coverage.line_of_states(days, known, enabled=enabled, now=now, settings=SETTINGS)
+    assert len(line) == length
+    for day, code in zip(days, line, strict=True):
+        state = NAMES[code]
+        if day < SETTINGS.partitions_start_date:
+            assert state == "outside"
+        elif not enabled:
+            assert state == "not enabled"
+        elif is_open(day, now, SETTINGS.settling):
+            assert state == "open"
+        else:
+            assert state == known.get(day, "idle")
+
+
+@given(now=MOMENTS, days=st.integers(1, 365))
+@examples(100)
+def test_the_last_days_are_complete_ones_and_today(now, days):
+    shown = coverage.range_to_show(now, SETTINGS, days)
+    assert len(shown) == days + 1
+    assert shown.end == now.date() + ONE_DAY
+
+
+@given(now=MOMENTS, ages=st.lists(st.integers(0, 1000), max_size=20))
+@examples(200)
+def test_a_runs_dates_are_shown_as_far_as_a_year_goes(now, ages):
+    dates = sorted(now.date() - timedelta(days=age) for age in ages)
+    shown = coverage.range_around(dates, now, SETTINGS)
+    assert 0 < len(shown) <= 366
+    assert not dates or dates[0] in shown
+    if dates and (now.date() - dates[0]).days < 365:
+        assert all(day in shown for day in dates)
+
+
+@pytest.mark.parametrize("days", [0, -1, 366, 10**9])
+def test_a_range_that_is_no_year_is_refused(days):
+    with pytest.raises(BadSetting, match="days is"):
+        coverage.range_to_show(datetime.now(UTC), SETTINGS, days)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (date(2026, 1, 2), date(2026, 1, 2)),
+        (date(2026, 1, 2), date(2026, 1, 1)),
+        (date(2026, 1, 1), None),
+        (None, date(2026, 1, 1)),
+        (date(2024, 1, 1), date(2026, 1, 1)),
+    ],
+)
+def test_dates_that_are_no_range_are_refused(start, end):
+    with pytest.raises(BadSetting, match="date_"):
+        coverage.range_to_show(datetime.now(UTC), SETTINGS, None, start, end)
+
+
+@given(st.text(max_size=40))
+@examples(300)
+def test_a_filter_is_ids_or_refused(text):
+    try:
+        parsed = coverage.parse_team_ids(text)
+    except BadSetting:
+        return
+    assert all(0 <= team_id <= coverage.MAX_TEAM_ID for team_id in parsed)
+    assert all(character in "0123456789," or character.isspace() for character in text)
+
+
+def test_a_filter_takes_the_largest_id_and_nothing_larger():
+    assert coverage.parse_team_ids(" 3,17 3 ") == (3, 17)
+    assert coverage.parse_team_ids(str(2**64 - 1)) == (2**64 - 1,)
+    for text in (str(2**64), "-1", "1;2", "٣", "1.5", "<b>", ",".join(["1"] * 1001)):
+        with pytest.raises(BadSetting, match="team_ids"):
+            coverage.parse_team_ids(text)
+
+
+# ---- on the engine
+
+
+def view(
+    days: list[date], page: int = 1, size: int = 25, teams: tuple[int, ...] = (), everyone: bool = False
+):
+    return coverage.View(DateRange(min(days), max(days) + ONE_DAY), teams, everyone, page, size)
+
+
+def read(source: Source, asked: coverage.View) -> dict:
+    return coverage.read_page(source.clickhouse, SETTINGS, asked, datetime.now(UTC))
+
+
+def shown_states(page: dict) -> dict[tuple[int, date], tuple[str, str]]:
+    start = date.fromisoformat(page["date_start"])
+    return {
+        (int(team["team_id"]), start + timedelta(days=offset)): (NAMES[pair[0]], NAMES[pair[1]])
+        for team in page["teams"]
+        for offset, pair in enumerate(zip(team["states"]["stats"], team["states"]["bounces"], strict=True))
+    }
+
+
+@pytest.fixture
+def gapped(source, days):
+    """Teams 1 to 7 with traffic on 4 days; team n up to 4 lacks n days in both tables, team 6 is stale
+    on one and team 7 has lost the bounces of one. 8 is enabled without traffic, 9 and 10 are not enabled."""
+    four = days(4)
+    source.enable(*range(1, 9))
+    source.enable(9, enabled=False)
+    source.visits([*range(1, 8), 10], four, per_day=2)
+    for offset, day in enumerate(four):
+        complete = [team for team in range(1, 8) if team > 4 or team <= offset]
+        build_partition(source.clickhouse, SETTINGS, day, complete)
+    source.event(6, at(four[1], 22), ingested=at(four[1], 23))
+    source.clickhouse.client.execute(
+        "DELETE FROM web_pre_aggregated_bounces WHERE team_id = 7 AND toDate(period_bucket) = %(day)s "
+        "SETTINGS mutations_sync = 2, lightweight_deletes_sync = 2",
+        {"day": four[0]},
+    )
+    return source, four
+
+
+def test_the_page_shows_what_the_detection_says(gapped):
+    source, four = gapped
+    page = read(source, view(four))
+    found = states(source.clickhouse, SETTINGS, four, list(range(1, 9)))
+    shown = shown_states(page)
+    assert shown == {
+        (team, day): found.get((team, day), ("idle", "idle")) for team in range(1, 9) for day in four
+    }
+    counted = Counter(state for pair in found.values() for state in pair)
+    assert {kind: page["totals"][kind] for kind in (*GAP_KINDS, "complete")} == {
+        kind: counted[kind] for kind in (*GAP_KINDS, "complete")
+    }
+    assert counted["missing"]
+    assert counted["stale"]
+    assert page["totals"]["oldest_gap"] == four[3].isoformat()
+    assert page["totals"]["enabled_teams"] == 8
+
+
+def test_the_worst_teams_come_first(gapped):
+    source, four = gapped
+    page = read(source, view(four))
+    # 1 to 4 by missing days, 7 with one missing pair, the stale one, those without gaps by their ids
+    assert [int(team["team_id"]) for team in page["teams"]] == [4, 3, 2, 1, 7, 6, 5, 8]
+    assert [team["gaps"] for team in page["teams"]] == [8, 6, 4, 2, 1, 2, 0, 0]
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_pages_have_every_team_once_and_the_same_totals(gapped, size):
+    source, four = gapped
+    whole = read(source, view(four, size=100))
+    pages = [read(source, view(four, page=number, size=size)) for number in range(1, 8 // size + 2)]
+    assert [team for page in pages for team in page["teams"]] == whole["teams"]
+    assert all(page["totals"] == whole["totals"] for page in pages if page["teams"])
+    assert all(len(page["teams"]) <= size for page in pages)
+
+
+def test_teams_that_are_not_enabled_are_shown_when_asked_for(gapped):
+    source, four = gapped
+    everyone = read(source, view(four, everyone=True))
+    assert [int(team["team_id"]) for team in everyone["teams"]][-2:] == [9, 10]
+    assert shown_states(everyone)[10, four[0]] == ("not enabled", "not enabled")
+    filtered = read(source, view(four, teams=(10, 3)))
+    assert [(team["team_id"], team["enabled"]) for team in filtered["teams"]] == [("3", True), ("10", False)]
+    # a filter is no change of who is enabled
+    assert filtered["totals"]["enabled_teams"] == 8
+
+
+def test_the_largest_id_is_not_rounded(source, days):
+    largest = 2**63 - 1
+    source.enable(largest)
+    source.visits([largest], days(1))
+    page = read(source, view(days(1)))
+    assert page["teams"][0]["team_id"] == str(largest)
+    assert shown_states(page) == {(largest, days(1)[0]): ("missing", "missing")}
+
+
+def test_today_is_open_and_days_before_the_start_are_outside(gapped):
+    source, _ = gapped
+    today = datetime.now(UTC).date()
+    now = read(source, view([today], teams=(1,)))
+    assert set(shown_states(now).values()) == {("open", "open")}
+    before = read(source, view([SETTINGS.partitions_start_date - ONE_DAY], teams=(1,)))
+    assert set(shown_states(before).values()) == {("outside", "outside")}
+
+
+def test_without_enabled_teams_the_page_is_empty(source, days):
+    page = read(source, view(days(2)))
+    assert page["teams"] == []
+    assert page["totals"]["enabled_teams"] == page["totals"]["teams"] == 0
+
+
+def test_a_cell_has_the_numbers_of_source_and_tables(gapped):
+    source, four = gapped
+    now = datetime.now(UTC)
+    half = coverage.read_cell(source.clickhouse, SETTINGS, 7, four[0], now)
+    assert half["source_pageviews"] == 4
+    [stats, bounces] = half["tables"]
+    assert (stats["state"], stats["pageviews"], stats["sessions"], stats["run_id"]) == (
+        "complete",
+        4,
+        2,
+        "local",
+    )
+    assert (bounces["state"], bounces["pageviews"], bounces["rows"]) == ("missing", 0, 0)
+    assert datetime.fromisoformat(stats["built_at"]) <= now
+    nothing = coverage.read_cell(source.clickhouse, SETTINGS, 8, four[0], now)
+    assert [table["state"] for table in nothing["tables"]] == ["idle", "idle"]
+    assert nothing["tables"][0]["built_at"] is None
+    stranger = coverage.read_cell(source.clickhouse, SETTINGS, 10, four[0], now)
+    assert [table["state"] for table in stranger["tables"]] == ["not enabled", "not enabled"]
+    assert stranger["source_pageviews"] == 4
+
+
+def test_a_cell_tells_the_failures_since_the_last_publication(gapped):
+    source, four = gapped
+    task = TaskIdentity("web_analytics_backfill", "some run", "build_date.publish")
+    failed = {"kind": "attempt", "status": "failed", "partition_date": four[0], "error_code": 241}
+    history.append(source.clickhouse, task, **failed, reason="no memory")
+
+    def reasons() -> list[str]:
+        cell = coverage.read_cell(source.clickhouse, SETTINGS, 1, four[0], datetime.now(UTC))
+        return [failure["reason"] for failure in cell["failures"]]
+
+    assert reasons() == ["no memory"]
+    history.append(source.clickhouse, task, kind="attempt", status="succeeded", partition_date=four[0])
+    assert reasons() == []
+    history.append(source.clickhouse, task, **failed, reason="again")
+    assert reasons() == ["again"]
+
+
+def test_decisions_come_newest_first_and_a_run_knows_its_dates(source, days):
+    four = days(4)
+    for number, status in enumerate(["skip", "backfill"]):
+        history.append(
+            source.clickhouse,
+            TaskIdentity("web_analytics_backfill", f"run {number}"),
+            kind="decision",
+            status=status,
+            reason=f"reason {number}",
+            details={"dates": [day.isoformat() for day in four[:number]], "dates_left": 2},
+        )
+    history.append(
+        source.clickhouse,
+        TaskIdentity("web_analytics_backfill", "run 1"),
+        kind="attempt",
+        status="failed",
+        partition_date=four[3],
+    )
+    newest, oldest = coverage.read_decisions(source.clickhouse)
+    assert (newest["run_id"], newest["status"], newest["reason"]) == ("run 1", "backfill", "reason 1")
+    assert (newest["dates"], newest["dates_left"], oldest["dates"]) == ([four[0].isoformat()], 2, [])
+    assert coverage.dates_of_run(source.clickhouse, "web_analytics_backfill", "run 1") == [four[3], four[0]]
+    assert coverage.dates_of_run(source.clickhouse, "web_analytics_backfill", "run 0") == []
+    assert coverage.dates_of_run(source.clickhouse, "another", "run 1") == []
