@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow chaos lint format lock bench clean
+.PHONY: help install demo verify stop ui test test-slow test-compose env chaos lint format lock bench clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -16,6 +16,8 @@ help:
 	@echo "make ui                    Airflow with its UI on the demo's ClickHouse"
 	@echo "make stop                  stop the demo's ClickHouse"
 	@echo "make test                  all tests but the slow ones; make test-slow: those"
+	@echo "make test-compose          the services of docker-compose.yaml by hand; needs PostgreSQL and redis-server"
+	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
 	@echo "make lint, make format     ruff; make lock: constraints.txt from requirements*.txt"
 	@echo "make bench                 benchmarks"
@@ -41,10 +43,16 @@ ui: install
 	$(BIN)/python -m demo ui
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose" tests
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow tests
+
+test-compose: install
+	$(BIN)/python -m pytest -m compose tests/compose
+
+env:
+	$(PYTHON) bin/generate-env
 
 chaos: install
 	$(BIN)/python -m tests.chaos --trials $(or $(TRIALS),200) --seed $(or $(SEED),1)

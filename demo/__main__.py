@@ -31,6 +31,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     commands.add_parser("serve", help="leave a ClickHouse with data running")
     commands.add_parser("ui", help="the same, and Airflow with its UI on it, until interrupted")
     commands.add_parser("stop", help="stop the ClickHouse of this checkout")
+    load = commands.add_parser("load", help="put made-up events into the ClickHouse of clickhouse_default")
+    load.add_argument("--events", type=int, required=True, help="about so many; 0 does nothing")
     parsed = parser.parse_args(arguments)
     parsed.command = parsed.command or "run"
     return parsed
@@ -42,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A home of its own: its runs must not meet the scheduler of a `make ui` that is still up.
     os.environ.setdefault("AIRFLOW_HOME", str(ROOT / ".demo" / "airflow"))
     warnings.simplefilter("ignore")
+    if parsed.command == "load":
+        from demo.load import load
+
+        load(parsed.events)
+        return 0
     from demo import flow
     from demo.access_log import UnusableLog
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 DEFAULT_CONFIG = Path(__file__).with_name("config.xml")
@@ -54,6 +55,25 @@ def lock(path):
         sys.exit(f"embedded_clickhouse: the data directory {path} is in use by another process")
 
 
+def with_users(config, users, path):
+    """The configuration with users that the engine knows too: a dictionary signs in to its source with them."""
+    tree = ElementTree.parse(config)
+    root = tree.getroot()
+    directories = ElementTree.SubElement(root, "user_directories")
+    ElementTree.SubElement(ElementTree.SubElement(directories, "users_xml"), "path").text = str(path)
+    section = ElementTree.SubElement(root, "users")
+    for name, password in {**users, "default": ""}.items():  # the engine itself works as `default`
+        user = ElementTree.SubElement(section, name)
+        for key, value in (("password", password), ("profile", "default"), ("quota", "default")):
+            ElementTree.SubElement(user, key).text = value
+        ElementTree.SubElement(ElementTree.SubElement(user, "networks"), "ip").text = "::/0"
+    for name in ("profiles", "quotas"):
+        ElementTree.SubElement(ElementTree.SubElement(root, name), "default")
+    tree.write(path)
+    path.chmod(0o600)
+    return path
+
+
 def start(args):
     path, config = args.path.absolute(), args.config_file.absolute()
     for name in (path, config):
@@ -69,6 +89,8 @@ def start(args):
         listener = socket.create_server((args.host, args.port), backlog=128)
     except OSError as e:
         sys.exit(f"embedded_clickhouse: cannot listen on {args.host}:{args.port}: {e.strerror}")
+    if args.user and all(name.isidentifier() for name, _ in args.user):
+        config = with_users(config, dict(args.user), path / "embedded_clickhouse.xml")
     from .engine import Engine  # chDB takes its time to load: not before the arguments are right
     from .errors import EngineError
     from .server import Server

@@ -66,7 +66,14 @@ def test_password_user_and_database_are_checked(tmp_path, connect):
             with pytest.raises(ServerException) as caught:
                 connect(**{**good, **bad}).execute("SELECT 1")
             assert caught.value.code == 516
-        assert connect(**good, database="default").execute("SELECT user FROM system.processes") == [("me",)]
+        client = connect(**good, database="default")
+        assert client.execute("SELECT user FROM system.processes") == [("me",)]
+        # A dictionary signs in with them too.
+        client.execute(
+            "CREATE DICTIONARY ids (id UInt64, name String DEFAULT '') PRIMARY KEY id LAYOUT(HASHED()) LIFETIME(60) "
+            "SOURCE(CLICKHOUSE(QUERY 'SELECT 7, toString(7)' USER 'me' PASSWORD 'se:cret'))"
+        )
+        assert client.execute("SELECT dictGet('ids', 'name', 7)") == [("7",)]
     with pytest.raises(ServerException) as caught:
         connect(database="nowhere").execute("SELECT 1")
     assert caught.value.code == 81
