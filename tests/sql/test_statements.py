@@ -26,6 +26,7 @@ SAMPLE_NAMES = {
     "bounces": ["web_pre_aggregated_bounces"],
     "stats": ["web_pre_aggregated_stats"],
     "lock_table": ["web_analytics_lock_20260101"],
+    "role": ["web_analytics_writer"],
     "sessions": ["web_analytics_build_sessions"],
     "source_table": ["web_pre_aggregated_stats"],
     "superseded_events": ["web_analytics_build_superseded_events"],

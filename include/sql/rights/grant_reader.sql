@@ -1,0 +1,9 @@
+-- What the role of diagnostics, validation without history and the pages may do: read.
+-- Parameters: none.
+GRANT
+    SELECT ON {{ database }}.*,
+    SELECT ON system.tables,
+    SELECT ON system.columns,
+    SELECT ON system.processes,
+    dictGet ON {{ database }}.web_pre_aggregated_*
+TO {{ role }}

@@ -1,0 +1,13 @@
+-- What the role that runs web_analytics_setup may do: create and change this package's tables, the view and the
+-- dictionary, nothing else's. Prefixes (name*) need ClickHouse 24.10 or later.
+-- Parameters: none.
+GRANT
+    SELECT ON {{ database }}.*,
+    SELECT ON system.tables,
+    SELECT ON system.columns,
+    CREATE TABLE, DROP TABLE, ALTER TABLE, INSERT ON {{ database }}.web_analytics_*,
+    CREATE TABLE, DROP TABLE, ALTER TABLE, INSERT ON {{ database }}.web_pre_aggregated_*,
+    CREATE VIEW, DROP VIEW ON {{ database }}.web_analytics_*,
+    CREATE DICTIONARY, DROP DICTIONARY, dictGet ON {{ database }}.web_pre_aggregated_*,
+    SYSTEM RELOAD DICTIONARY ON *.*
+TO {{ role }}

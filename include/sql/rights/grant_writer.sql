@@ -1,0 +1,13 @@
+-- What the role of the backfill, the team backfill and the cleanup may do: read the database, write this package's
+-- own tables, end queries. It can neither change nor drop a table of events.
+-- Parameters: none.
+GRANT
+    SELECT ON {{ database }}.*,
+    SELECT ON system.tables,
+    SELECT ON system.columns,
+    SELECT ON system.processes,
+    INSERT, ALTER DELETE, CREATE TABLE, DROP TABLE, TRUNCATE ON {{ database }}.web_analytics_*,
+    INSERT, ALTER DELETE, TRUNCATE ON {{ database }}.web_pre_aggregated_*,
+    dictGet ON {{ database }}.web_pre_aggregated_*,
+    SYSTEM RELOAD DICTIONARY, KILL QUERY ON *.*
+TO {{ role }}

@@ -1,0 +1,125 @@
+"""The grants of include/sql/rights are enough for their role, and no more.
+
+The engine checks the rights of its user `default`; here that user has those of one role. What the development
+server itself needs for its work (reading files of INSERT blocks, headers by temporary views) is granted besides.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from xml.sax.saxutils import escape
+
+import pytest
+from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
+
+from tests.support import Source, differences_from_oracle
+from web_analytics import detection, rights, sql
+from web_analytics.clickhouse import ClickHouse, QueryFailed
+from web_analytics.teams import TeamSelection
+
+DATABASE = "web_analytics"
+DEVELOPMENT_SERVER = [
+    "GRANT SYSTEM FLUSH LOGS, KILL QUERY, CREATE TEMPORARY TABLE, CREATE TEMPORARY VIEW, FILE, SHOW ON *.*",
+    "GRANT SELECT, CREATE VIEW, DROP VIEW ON system.*",
+]
+CONFIG = """<clickhouse>
+  <user_directories><users_xml><path>{path}</path></users_xml></user_directories>
+  <users><default>
+    <password></password><profile>default</profile><quota>default</quota><networks><ip>::/0</ip></networks>
+    <grants>{grants}</grants>
+  </default></users>
+  <profiles><default/></profiles><quotas><default/></quotas>
+</clickhouse>"""
+
+
+def granted_to(role: str) -> list[str]:
+    """The role's statement as rights of the engine's user."""
+    text = sql.render(f"rights/grant_{role}", {"database": DATABASE, "role": "somebody"})
+    text = re.sub(r"--[^\n]*\n", "", text)
+    return [re.sub(r"\s+", " ", text.rsplit("TO somebody", 1)[0]).strip()]
+
+
+@pytest.fixture
+def acting_as(tmp_path, monkeypatch):
+    """The server with the rights of one role; the data stay from one to the next."""
+    from embedded_clickhouse.process import EmbeddedClickHouse
+
+    @contextmanager
+    def serve(role: str | None):
+        config = tmp_path / "config.xml"
+        grants = ["GRANT ALL ON *.*"] if role is None else DEVELOPMENT_SERVER + granted_to(role)
+        queries = "".join(f"<query>{escape(grant)}</query>" for grant in grants)
+        config.write_text(CONFIG.format(path=config, grants=queries))
+        with EmbeddedClickHouse(tmp_path / "data", config_file=config) as server:
+            if role is None:
+                with Client(server.host, port=server.port) as client:
+                    client.execute(f"CREATE DATABASE {DATABASE}")
+            monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", server.uri(DATABASE))
+            with ClickHouse("clickhouse_default") as connection:
+                yield connection
+
+    return serve
+
+
+def refused(client: Client, statement: str) -> bool:
+    try:
+        client.execute(statement)
+    except ServerException as error:
+        assert error.code == 497, error
+        return True
+    return False
+
+
+def test_each_role_can_do_its_work_and_no_more(acting_as, run_dag, settings, days):
+    from demo import sample_data
+
+    with acting_as(None) as clickhouse:
+        sample_data.create_source(clickhouse)
+        Source(clickhouse).visits([1, 2], days(3))
+
+    with acting_as("setup") as clickhouse:
+        assert run_dag("web_analytics_setup").state == "success"
+        assert run_dag("web_analytics_setup").state == "success"
+        Source(clickhouse).enable(1, 2)
+        for statement in ("DROP TABLE events", "INSERT INTO events (team_id) SELECT 1", "TRUNCATE TABLE events"):
+            assert refused(clickhouse.client, statement), statement
+
+    with acting_as("writer") as clickhouse:
+        assert run_dag("web_analytics_backfill", {"days_back": 6}).state == "success"
+        assert differences_from_oracle(clickhouse, days(3), [1, 2]) == []
+        rebuild = {"date_start": days(3)[-1].isoformat(), "date_end": days(3)[0].isoformat()}
+        assert run_dag("web_analytics_backfill", {**rebuild, "rebuild": True}).state == "success"
+        assert run_dag("web_analytics_validate", rebuild).state == "success"
+        for statement in (
+            "DROP TABLE events",
+            "INSERT INTO events (team_id) SELECT 1",
+            "DELETE FROM events WHERE 1",
+            "DROP TABLE web_pre_aggregated_stats",
+            "ALTER TABLE web_pre_aggregated_stats ADD COLUMN more UInt8",
+            "CREATE TABLE mine (a UInt8) ENGINE = MergeTree ORDER BY a",
+        ):
+            assert refused(clickhouse.client, statement), statement
+
+    with acting_as("reader") as clickhouse:
+        scope = detection.DetectionScope(detection.DateRange(days(3)[-1], days(3)[0]), ("missing",), False)
+        assert detection.count_gaps(clickhouse, settings, scope, TeamSelection(frozenset([1, 2]))) == []
+        assert differences_from_oracle(clickhouse, days(3), [1, 2]) == []
+        for statement in (
+            "INSERT INTO web_analytics_backfill_log (kind) SELECT 'x'",
+            "TRUNCATE TABLE web_pre_aggregated_stats",
+            "CREATE TABLE web_analytics_lock_20260101 (a UInt8) ENGINE = MergeTree ORDER BY a",
+        ):
+            assert refused(clickhouse.client, statement), statement
+        with pytest.raises(QueryFailed, match="Grant the right"):
+            clickhouse.run("teams/disable_team", {"team_id": 1})
+
+
+def test_all_roles_are_rendered_for_a_database():
+    rendered = rights.statements("analytics", "prefix")
+    assert len(rendered) == 6
+    assert "GRANT" in rendered[1]
+    assert "analytics.web_pre_aggregated_*" in rendered[3]
+    with pytest.raises(ValueError, match="plain SQL identifier"):
+        rights.statements("a; DROP")
