@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-compose env chaos lint format lock bench clean
+.PHONY: help install demo verify stop ui test test-slow test-compose env audit chaos lint format lock bench clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -16,7 +16,7 @@ help:
 	@echo "make ui                    Airflow with its UI on the demo's ClickHouse"
 	@echo "make stop                  stop the demo's ClickHouse"
 	@echo "make test                  all tests but the slow ones; make test-slow: those"
-	@echo "make test-compose          the services of docker-compose.yaml by hand; needs PostgreSQL and redis-server"
+	@echo "make test-compose          the services of docker-compose.yaml by hand; needs redis-server"
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
 	@echo "make lint, make format     ruff; make lock: constraints.txt from requirements*.txt"
@@ -24,7 +24,7 @@ help:
 
 install: $(STAMP)
 
-$(STAMP): requirements.txt requirements-dev.txt constraints.txt
+$(STAMP): requirements.txt requirements-deploy.txt requirements-dev.txt constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$$(sed -n 's/^uv==//p' constraints.txt)"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-dev.txt -c constraints.txt
@@ -68,6 +68,9 @@ format: install
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --upgrade \
 		requirements-dev.txt -o constraints.txt
+
+audit: install
+	$(BIN)/uv tool run --quiet pip-audit $(if $(STRICT),--strict) --disable-pip --no-deps --requirement constraints.txt
 
 bench: install
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from clickhouse_driver import Client
 
 log = logging.getLogger(__name__)
+# At DEBUG the driver logs whole statements, also the one that holds the password of the teams dictionary.
+logging.getLogger("clickhouse_driver").setLevel(logging.INFO)
 
 # Sent with every query, after the user's own query settings: a profile or a setting that truncates results,
 # fills outer joins with NULL or shifts dates would make the tables wrong without an error.

