@@ -4,7 +4,8 @@
 Compares `web_pre_aggregated_stats` and `web_pre_aggregated_bounces` with the raw events, day by day and team by
 team, by a query that shares nothing with the one that built them: pageviews, sessions, bounces and duration to
 the last digit, people within the error of `uniq`, the two tables with each other, the hours that hold rows, and
-the definition of the tables. Changes nothing but its rows in `web_analytics_backfill_log`.
+the definition of the tables. Changes nothing but its rows in `web_analytics_backfill_log`; with `"adopt": true` it
+also gives a ledger entry to days that another system wrote and that are exact (docs/upgrading.md).
 
 **When to use it:** when a number on a dashboard is doubted, after an incident, before relying on a newly enabled
 team. Every backfill checks what it has just built on its own.
@@ -48,6 +49,10 @@ PARAMS = {
         None, type=["null", "string"], format="date", description="The day after the last day."
     ),
     "allow_long_range": Param(False, type="boolean", description="Allow up to 365 days instead of 30."),
+    "adopt": Param(
+        False, type="boolean",
+        description="Take over exact days that another system wrote: record them in the ledger.",
+    ),
 }  # fmt: skip
 
 

@@ -100,21 +100,14 @@ def stage(
         ttl=settings.lock_ttl,
         activity=activity,
     )
-    build = Build(lock)
+    build, team_ids = Build(lock), set(team_ids)
     with attempt(clickhouse, task, partition_date) as made:
         locks.drop_all_build_tables(clickhouse, build.lock)
         create_tables(clickhouse, build)
-        planned = external_table("planned_teams", "team_id", "Int64", sorted(set(team_ids)))
-        clickhouse.run(
-            "backfill/fill_build_teams",
-            build.day,
-            {"build_teams": build.build_teams, "bucket_minutes": settings.bucket_minutes},
-            external_tables=[planned],
-            heavy=True,
-        )
+        fill_build_teams(clickhouse, settings, build, team_ids)
         _fill_sessions(clickhouse, settings, build)
         made.details = _summary(clickhouse, build)
-        made.team_count = len(planned["data"])
+        made.team_count = len(team_ids)
     return build
 
 
@@ -189,6 +182,19 @@ def create_tables(clickhouse: ClickHouse, build: Build) -> None:
     for table in TABLES:
         for name in (build.fresh(table), build.clone(table)):
             clickhouse.run("backfill/create_like_target", names={"table": name, "target": table.name})
+
+
+def fill_build_teams(
+    clickhouse: ClickHouse, settings: Settings, build: Build, team_ids: Iterable[int]
+) -> None:
+    """Lists the teams with what the source has of them, before anything of it is read."""
+    clickhouse.run(
+        "backfill/fill_build_teams",
+        build.day,
+        {"build_teams": build.build_teams, "bucket_minutes": settings.bucket_minutes},
+        external_tables=[external_table("planned_teams", "team_id", "Int64", sorted(set(team_ids)))],
+        heavy=True,
+    )
 
 
 def _fill_sessions(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
@@ -320,7 +326,17 @@ def replace_partition(clickhouse: ClickHouse, build: Build, table: PreAggregated
         clickhouse.run("backfill/drop_partition", partition, {"target": table.name})
 
 
-def record(clickhouse: ClickHouse, task: TaskIdentity, build: Build, table: PreAggregatedTable) -> None:
+def record(
+    clickhouse: ClickHouse,
+    task: TaskIdentity,
+    build: Build,
+    table: PreAggregatedTable,
+    stored_in: str | None = None,
+) -> None:
+    """Writes the ledger entry of each of the build's teams.
+
+    :param stored_in: a table with what is stored of them on this day; by default the fresh rows.
+    """
     clickhouse.run(
         "backfill/record_in_ledger",
         {
@@ -331,7 +347,7 @@ def record(clickhouse: ClickHouse, task: TaskIdentity, build: Build, table: PreA
             "run_id": task.run_id,
             "query_id": f"{task.origin}:",
         },
-        {"build_teams": build.build_teams, "fresh": build.fresh(table)},
+        {"build_teams": build.build_teams, "fresh": stored_in or build.fresh(table)},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from web_analytics import sql
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
@@ -56,6 +57,30 @@ def create_tables(clickhouse: ClickHouse) -> None:
         clickhouse.run(f"schema/create_{table.short_name}", names={"table": table.name})
     for statement in ("teams", "backfill_ledger", "backfill_log", "backfill_plan"):
         clickhouse.run(f"schema/create_{statement}")
+    migrate(clickhouse)
+
+
+def migrate(clickhouse: ClickHouse) -> list[str]:
+    """Brings tables of an earlier version of the package, or of PostHog, to what this version expects: runs each
+    file of include/sql/migrations that was not run yet, in the order of their names. Each of them may be run
+    again, so that a migration that was broken off before it was recorded does no harm.
+
+    :returns: the migrations that were run.
+    :raises SchemaMismatch: the tables were migrated by a newer version of the package.
+    """
+    clickhouse.run("schema/create_schema_migrations")
+    known = sorted(file.stem for file in (sql.SQL_ROOT / "migrations").glob("*.sql"))
+    applied = {row["migration"] for row in clickhouse.query("schema/list_migrations")}
+    if unknown := sorted(applied - set(known)):
+        raise SchemaMismatch(
+            f"The tables were migrated by a newer version of the package ({unknown[-1]}); install that one again."
+        )
+    pending = [migration for migration in known if migration not in applied]
+    for migration in pending:
+        clickhouse.run(f"migrations/{migration}")
+        clickhouse.run("schema/record_migration", {"migration": migration})
+        log.info("Migrated the tables: %s.", migration)
+    return pending
 
 
 def create_teams_dictionary(clickhouse: ClickHouse, user: str = "", password: str = "") -> None:

@@ -413,19 +413,21 @@ class ValidateConf:
 
     :ivar team_id: None for all selected teams.
     :ivar date_start: with ``date_end`` the half-open range; both None for the newest closed days.
+    :ivar adopt: give what is exact a ledger entry where it has none.
     """
 
     team_id: int | None
     date_start: date | None
     date_end: date | None
+    adopt: bool = False
 
     @classmethod
     def parse(cls, conf: Mapping[str, Any]) -> ValidateConf:
         """:raises BadSetting: naming the parameter, its value and what is accepted."""
-        reject_unknown(conf, ("team_id", "date_start", "date_end", "allow_long_range"))
+        reject_unknown(conf, ("team_id", "date_start", "date_end", "allow_long_range", "adopt"))
         _conf_boolean(conf, "allow_long_range")
         date_start, date_end = _conf_limited_range(conf) or (None, None)
-        return cls(_conf_team_id(conf), date_start, date_end)
+        return cls(_conf_team_id(conf), date_start, date_end, _conf_boolean(conf, "adopt"))
 
 
 @dataclass(frozen=True)

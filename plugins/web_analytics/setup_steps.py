@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from web_analytics import pools, schema
+from web_analytics import pools, schema, validation
 from web_analytics.runtime import current_task, open_clickhouse
 from web_analytics.settings import Settings
 
@@ -15,6 +15,7 @@ def create_tables() -> None:
     settings = Settings.load()
     with open_clickhouse(settings, current_task()) as clickhouse:
         schema.create_tables(clickhouse)
+        validation.check_schema(clickhouse)  # tables that were there before stay as they are
 
 
 def create_teams_dictionary() -> int:

@@ -9,11 +9,19 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from web_analytics import history, validation
+from web_analytics import adoption, history, validation
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.history import TaskIdentity
+from web_analytics.locks import LockHeld
 from web_analytics.partitions import DateRange, closed_part, newest_closed_day, newest_first
-from web_analytics.runtime import current_conf, current_task, label_map_index, open_clickhouse
+from web_analytics.runtime import (
+    current_conf,
+    current_task,
+    label_map_index,
+    open_clickhouse,
+    run_activity,
+    wait_and_run_again,
+)
 from web_analytics.settings import BadSetting, Settings, ValidateConf
 from web_analytics.tables import TABLES
 from web_analytics.teams import select_teams
@@ -73,9 +81,33 @@ def validate_day(day: str) -> dict[str, Any]:
     settings, conf, task = Settings.load(), ValidateConf.parse(current_conf()), current_task()
     with open_clickhouse(settings, task) as clickhouse:
         teams = _teams(clickhouse, settings, conf)
+        if conf.adopt:
+            _adopt(clickhouse, settings, task, date.fromisoformat(day), teams)
         result = check_and_record(clickhouse, settings, task, date.fromisoformat(day), teams)
     log.info("%s.", result.sentence())
     return result.to_xcom()
+
+
+def _adopt(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    task: TaskIdentity,
+    partition_date: date,
+    team_ids: Collection[int],
+) -> None:
+    try:
+        adopted = adoption.adopt_day(clickhouse, settings, task, partition_date, team_ids, run_activity)
+    except LockHeld as held:
+        wait_and_run_again(str(held))
+    log.info("%s: adopted the rows of %d teams.", partition_date, len(adopted))
+    history.append(
+        clickhouse,
+        task,
+        kind="adoption",
+        status="succeeded",
+        partition_date=partition_date,
+        team_count=len(adopted),
+    )
 
 
 def check_and_record(

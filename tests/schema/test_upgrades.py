@@ -1,0 +1,140 @@
+"""Migrations: in order, once, harmless when repeated; and the way from PostHog's tables that already hold data."""
+
+from __future__ import annotations
+
+import pytest
+
+from demo import sample_data
+from tests.support import Source, at, differences_from_oracle, found_gaps, leftovers, states
+from web_analytics import schema, sql, validation
+from web_analytics.build import build_partition
+from web_analytics.history import TaskIdentity
+from web_analytics.schema import SchemaMismatch
+
+MIGRATIONS = sorted(file.stem for file in (sql.SQL_ROOT / "migrations").glob("*.sql"))
+
+
+def definitions(clickhouse) -> dict[str, str]:
+    return dict(
+        clickhouse.client.execute(
+            "SELECT name, replaceRegexpAll(create_table_query, '[0-9a-f-]{36}', '') FROM system.tables "
+            "WHERE database = currentDatabase() ORDER BY name"
+        )
+    )
+
+
+def test_migrations_are_numbered_without_gaps():
+    assert [int(name.split("_")[0]) for name in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
+
+
+def test_each_migration_runs_once_and_may_run_again(web_analytics_schema):
+    clickhouse = web_analytics_schema
+    before = definitions(clickhouse)
+    assert schema.migrate(clickhouse) == []
+    clickhouse.client.execute("TRUNCATE TABLE web_analytics_schema_migrations")
+    assert schema.migrate(clickhouse) == MIGRATIONS
+    assert definitions(clickhouse) == before
+
+
+def test_tables_of_a_newer_version_are_refused(web_analytics_schema):
+    web_analytics_schema.client.execute(
+        "INSERT INTO web_analytics_schema_migrations (migration) SELECT '9999_from_the_future'"
+    )
+    with pytest.raises(SchemaMismatch, match="9999_from_the_future"):
+        schema.migrate(web_analytics_schema)
+
+
+def test_tables_of_the_first_version_become_those_of_this_one(clickhouse, settings):
+    """What 1.0.0 gave a database, as far as migrations change it."""
+    clickhouse.client.execute("CREATE TABLE other (a UInt8) ENGINE = Memory")
+    schema.create_tables(clickhouse)
+    fresh = definitions(clickhouse)
+    for table in ("web_pre_aggregated_stats", "web_pre_aggregated_bounces"):
+        clickhouse.client.execute(f"ALTER TABLE {table} MODIFY COMMENT ''")
+    clickhouse.client.execute("TRUNCATE TABLE web_analytics_schema_migrations")
+    schema.create_tables(clickhouse)
+    assert definitions(clickhouse) == fresh
+
+
+@pytest.fixture
+def posthog(clickhouse, settings, days):
+    """Tables that PostHog filled: right on the newest day, doubled on the one before for team 2, partly empty on
+    the third; and nothing of this package."""
+    sample_data.create_source(clickhouse)
+    for table in ("stats", "bounces"):
+        clickhouse.run(f"schema/create_{table}", names={"table": f"web_pre_aggregated_{table}"})
+    schema.create_tables(clickhouse)
+    schema.create_source_view(clickhouse, settings)
+    source = Source(clickhouse)
+    source.enable(1, 2)
+    source.visits([1, 2], days(3))
+    for day in days(3):
+        build_partition(clickhouse, settings, day, [1, 2])
+    client = clickhouse.client
+    client.execute(
+        "INSERT INTO web_pre_aggregated_bounces SELECT * FROM web_pre_aggregated_bounces "
+        f"WHERE team_id = 2 AND toDate(period_bucket) = '{days(3)[1]}'"
+    )
+    client.execute(
+        "DELETE FROM web_pre_aggregated_stats WHERE team_id = 1 "
+        f"AND toDate(period_bucket) = '{days(3)[2]}' SETTINGS lightweight_deletes_sync = 2"
+    )
+    for (name,) in client.execute(
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE 'web_analytics_%'"
+    ):
+        client.execute(f"DROP TABLE {name} SYNC")
+    client.execute("DROP TABLE web_pre_aggregated_teams SYNC")
+    return source
+
+
+def test_right_days_are_adopted_and_the_others_built_again(posthog, run_dag, settings, days):
+    clickhouse, (newest, middle, oldest) = posthog.clickhouse, days(3)
+    assert run_dag("web_analytics_setup").state == "success"
+    posthog.enable(1, 2)
+    everything = states(clickhouse, settings, days(3), [1, 2])
+    assert everything[1, newest] == ("orphan", "orphan")
+
+    conf = {"date_start": oldest.isoformat(), "date_end": (newest + (newest - middle)).isoformat()}
+    doubled = run_dag("web_analytics_validate", {**conf, "adopt": True})
+    assert doubled.state == "failed"  # it says which days are not right, and how to build them again
+
+    after = states(clickhouse, settings, days(3), [1, 2])
+    complete = ("complete", "complete")
+    assert [after[team, newest] for team in (1, 2)] == [complete, complete]
+    assert [after[team, middle] for team in (1, 2)] == [complete, ("orphan", "orphan")]
+    assert [after[team, oldest] for team in (1, 2)] == [("missing", "orphan"), complete]
+    assert leftovers(clickhouse) == []
+
+    rebuilt = {**conf, "kinds": ["missing", "inconsistent", "orphan"], "min_missing_partitions": 1}
+    assert run_dag("web_analytics_backfill", rebuilt).state == "success"
+    assert differences_from_oracle(clickhouse, days(3), [1, 2]) == []
+    assert found_gaps(clickhouse, settings, days(3), [1, 2]) == []
+    [builds] = clickhouse.client.execute(
+        f"SELECT uniqExact(build) FROM web_analytics_backfill_ledger WHERE partition_date = '{newest}'"
+    )
+    assert builds == (1,)
+    assert run_dag("web_analytics_validate", {**conf, "adopt": True}).state == "success"
+
+
+def test_an_adopted_day_becomes_stale_like_any_other(posthog, settings, days):
+    from web_analytics.adoption import adopt_day
+
+    clickhouse, newest = posthog.clickhouse, days(1)[0]
+    schema.create_tables(clickhouse)
+    schema.create_source_view(clickhouse, settings)
+    posthog.enable(1, 2)
+    assert adopt_day(clickhouse, settings, TaskIdentity(), newest, [1, 2]) == [1, 2]
+    assert adopt_day(clickhouse, settings, TaskIdentity(), newest, [1, 2]) == []
+    posthog.event(1, at(newest), ingested=at(newest, 30))
+    now = states(clickhouse, settings, [newest], [1, 2])
+    assert now[1, newest] == ("stale", "stale")
+    assert now[2, newest] == ("complete", "complete")
+    assert validation.check_day(clickhouse, settings, newest, [2]).verdict == "exact"
+
+
+def test_a_table_of_another_shape_is_named(posthog, run_dag):
+    client = posthog.clickhouse.client
+    client.execute("ALTER TABLE web_pre_aggregated_stats ADD COLUMN mine UInt8")
+    with pytest.raises(SchemaMismatch, match="column mine"):
+        validation.check_schema(posthog.clickhouse)
+    assert run_dag("web_analytics_setup").state == "failed"
