@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-compose env audit chaos lint format lock bench clean
+.PHONY: help install demo verify stop ui test test-slow test-browser test-compose env audit chaos lint format lock bench clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -18,6 +18,7 @@ help:
 	@echo "make test                  all tests but the slow ones; make test-slow: those"
 	@echo "make test-compose          the services of docker-compose.yaml by hand; needs redis-server"
 	@echo "make env                   .env for docker compose, with generated secrets"
+	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
 	@echo "make lint, make format     ruff; make lock: constraints.txt from requirements*.txt"
 	@echo "make bench                 benchmarks"
@@ -43,13 +44,16 @@ ui: install
 	$(BIN)/python -m demo ui
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser" tests
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow tests
 
 test-compose: install
 	$(BIN)/python -m pytest -m compose tests/compose
+
+test-browser: install
+	$(BIN)/python -m pytest -n 0 -m browser tests/browser
 
 env:
 	$(PYTHON) bin/generate-env

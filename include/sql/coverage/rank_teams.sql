@@ -58,5 +58,5 @@ FROM
     ) AS gaps ON gaps.team_id = shown.team_id
 )
 ORDER BY
-    enabled DESC, missing DESC, inconsistent + orphan DESC, stale DESC, waiting_pageviews DESC, team_id
+    enabled DESC, missing + inconsistent + stale + orphan DESC, missing DESC, waiting_pageviews DESC, team_id
 LIMIT %(row_limit)s OFFSET %(row_offset)s

@@ -107,7 +107,7 @@ export class Actions {
       const created = await post(`/api/v2/dags/${dagId}/dagRuns`, asJson({ logical_date: null, conf }));
       run.runId = created.dag_run_id;
       run.state = created.state;
-      run.note = dag.is_paused ? "The DAG is paused: the run starts when somebody unpauses it." : "";
+      run.isPaused = dag.is_paused;
     } catch (error) {
       run.state = "refused";
       run.note = error.message;
@@ -126,8 +126,8 @@ export class Actions {
         const now = await get(path);
         const changed = now.state !== run.state;
         run.state = now.state;
-        if (now.state === "running") {
-          run.note = "";
+        if (now.state !== "queued") {
+          run.isPaused = false;
         }
         if (now.start_date && now.end_date) {
           run.seconds = (new Date(now.end_date) - new Date(now.start_date)) / 1000;
@@ -178,6 +178,11 @@ function startedRun(run) {
   const state = element("span", { class: `run-state run-${run.state.split(" ")[0]}` }, run.state);
   const took = run.seconds === undefined ? "" : ` in ${duration(run.seconds)}`;
   const line = element("li", {}, run.runId ? airflowLink(runPath(run.dagId, run.runId), run.title) : run.title, " ", state, took);
+  if (run.isPaused) {
+    line.append(
+      element("p", { class: "note" }, `It starts once ${run.dagId} is unpaused: `, airflowLink(`/dags/${run.dagId}`, "open the DAG"), "."),
+    );
+  }
   if (run.note) {
     line.append(element("p", { class: "note" }, run.note));
   }

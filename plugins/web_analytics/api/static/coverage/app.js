@@ -67,6 +67,7 @@ async function load() {
     drawVerdict();
     drawBanner();
     map.show(data, data.run?.dates ?? []);
+    performance.mark("coverage-drawn");
     drawPager();
     drawGaps();
     if (!map.selected) {
@@ -177,12 +178,12 @@ function drawGaps() {
     element(
       "table",
       { class: "list" },
-      element("thead", {}, element("tr", {}, ["Team", "Table", "State", "From", "To", "Days"].map((name) => element("th", { scope: "col" }, name)))),
+      element("thead", {}, element("tr", {}, ["Team", "Tables", "State", "From", "To", "Days"].map((name) => element("th", { scope: "col" }, name)))),
       element(
         "tbody",
         {},
         ranges.map((each) =>
-          element("tr", {}, ...[each.team, each.table, each.state, each.first, each.last, each.days].map((value) => element("td", {}, String(value)))),
+          element("tr", {}, ...[each.team, each.tables.join(", "), each.state, each.first, each.last, each.days].map((value) => element("td", {}, String(value)))),
         ),
       ),
     ),

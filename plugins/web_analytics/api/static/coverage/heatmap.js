@@ -131,7 +131,8 @@ export class HeatMap {
     const room = this.place.clientWidth - label - TABLE_WIDTH - COUNT_WIDTH - 8;
     const width = Math.max(NARROWEST, Math.min(WIDEST, Math.floor(room / this.days.length) - 1));
     this.table.style.setProperty("--cell", `${width}px`);
-    this.table.classList.toggle("wide", width >= WIDE);
+    // The legend too: it shows what the cells show.
+    document.querySelector(".map").classList.toggle("wide", width >= WIDE);
   }
 
   // ---- what a cell is
@@ -165,6 +166,7 @@ export class HeatMap {
     }
     event.preventDefault();
     cell.focus({ preventScroll: true });
+    this.hideTip();
     if (!event.shiftKey || !this.anchor) {
       this.anchor = cell;
     }
@@ -352,24 +354,26 @@ export class HeatMap {
   }
 }
 
-// The gaps of the shown teams as consecutive dates.
+// The gaps of the shown teams as consecutive dates, both tables in one row where they lack the same.
 export function gapRanges(data) {
   const days = daysOf(data.date_start, data.date_end);
   const ranges = [];
   for (const team of data.teams) {
+    const ofTeam = new Map();
     for (const table of TABLES) {
       const codes = team.states[table.short];
-      for (let start = 0; start < codes.length; ) {
-        let end = start + 1;
-        while (end < codes.length && codes[end] === codes[start]) {
-          end += 1;
+      for (let start = 0, end; start < codes.length; start = end) {
+        for (end = start + 1; codes[end] === codes[start]; end += 1);
+        const state = STATE[codes[start]];
+        if (state.gap) {
+          const key = `${days[start]} ${end} ${state.code}`;
+          const range = ofTeam.get(key) ?? { team: team.team_id, tables: [], state: state.name, first: days[start], last: days[end - 1], days: end - start };
+          range.tables.push(table.short);
+          ofTeam.set(key, range);
         }
-        if (STATE[codes[start]].gap) {
-          ranges.push({ team: team.team_id, table: table.name, state: STATE[codes[start]].name, first: days[start], last: days[end - 1], days: end - start });
-        }
-        start = end;
       }
     }
+    ranges.push(...[...ofTeam.values()].sort((a, b) => (a.first < b.first ? -1 : 1)));
   }
   return ranges;
 }

@@ -1,0 +1,220 @@
+"""The coverage page as a person uses it: Airflow's login form, its navigation, the heat map and the buttons."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+
+import pytest
+from playwright.sync_api import Browser, FrameLocator, Page, expect
+
+from tests.browser.airflow_server import USERS, AirflowServer
+from tests.browser.conftest import HOSTILE, LONG_ID, gap_days
+
+pytestmark = pytest.mark.browser
+
+PATH = "/web-analytics/coverage"
+# Of a run under a scheduler, on a machine that does other things too.
+RUN_MILLISECONDS = 180_000
+
+
+@pytest.fixture
+def log_in(browser: Browser, airflow: AirflowServer):
+    """``log_in(user)``: a browser window of that user, after the login form; every error on a page fails the test."""
+    contexts, errors = [], []
+
+    def window(user: str, **options) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on(
+            "console",
+            lambda message: errors.append(message.text) if "Content Security" in message.text else None,
+        )
+        page.goto(airflow.base)
+        page.fill("input[name=username]", user)
+        page.fill("input[name=password]", USERS[user][1])
+        page.keyboard.press("Enter")
+        page.get_by_text("Dags", exact=True).first.wait_for()
+        return page
+
+    yield window
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def open_from_navigation(page: Page) -> FrameLocator:
+    page.get_by_role("link", name="Coverage").click()
+    frame = page.frame_locator("iframe[title=Coverage]")
+    expect(frame.locator("table.heat")).to_be_visible(timeout=20_000)
+    return frame
+
+
+def cell(frame: FrameLocator, team: int, table: str, day):
+    """The cell of the heat map, found as a reader finds it: by its row's and its column's name."""
+    team_rows = frame.locator("tbody.team", has=frame.locator(f'th[data-team="{team}"]'))
+    row = team_rows.locator("tr", has=frame.locator("th.table-name", has_text=table))
+    column = frame.locator("thead th.day").evaluate_all(
+        "(days, wanted) => days.findIndex((each) => each.dataset.day === wanted)", day.isoformat()
+    )
+    assert column >= 0
+    return row.locator("td.cell").nth(column)
+
+
+def numbers(frame: FrameLocator) -> dict[str, list[str]]:
+    """The table of the selected cell: its rows by name."""
+    expect(frame.locator("table.numbers")).to_be_visible()
+    rows = frame.locator("table.numbers tbody tr").evaluate_all(
+        "(rows) => rows.map((row) => [...row.children].map((each) => each.textContent))"
+    )
+    return {name: values for name, *values in rows}
+
+
+def test_a_gap_is_found_tried_filled_and_checked(log_in, airflow):
+    page = log_in("anna")
+    frame = open_from_navigation(page)
+    day = gap_days()[1]
+    expect(frame.locator("#verdict")).to_contain_text("2 teams of 4 have gaps: 6 missing")
+    gap = cell(frame, 3, "stats", day)
+    expect(gap).to_have_class(re.compile(r"\bs-m\b"))
+    gap.click()
+    expect(frame.locator("#details")).to_contain_text("6 raw pageviews")
+    before = numbers(frame)
+    assert before["state"] == ["missing", "missing"]
+    assert before["stored pageviews"] == ["0", "0"]
+    expect(frame.locator("#target")).to_have_text(f"{day}; team 3; 2 missing")
+
+    frame.get_by_role("button", name="Dry run").click()
+    started = frame.locator(".started li").first
+    expect(started).to_contain_text("success", timeout=RUN_MILLISECONDS)
+    expect(started).to_contain_text(f"Would build 1 date, {day}: 2 missing partitions reach the threshold 1.")
+    expect(cell(frame, 3, "stats", day)).to_have_class(re.compile(r"\bs-m\b"))
+
+    frame.get_by_role("button", name="Backfill these dates").click()
+    started = frame.locator(".started li").first
+    expect(started).to_contain_text("Built", timeout=RUN_MILLISECONDS)
+    for table in ("stats", "bounces"):
+        expect(cell(frame, 3, table, day)).to_have_class(re.compile(r"\bs-c\b"))
+    expect(frame.locator("#verdict")).to_contain_text("1 team of 4 has gaps: 4 missing")
+    expect(frame.locator("#details")).to_contain_text("complete")
+    after = numbers(frame)
+    assert after["state"] == ["complete", "complete"]
+    assert after["stored pageviews"] == ["6", "6"]
+    assert after["sessions"] == ["3", "3"]
+    # another team's day was not touched
+    expect(cell(frame, 4, "stats", day)).to_have_class(re.compile(r"\bs-m\b"))
+
+    frame.get_by_role("button", name="Validate").click()
+    expect(frame.locator(".started li").first).to_contain_text("success in", timeout=RUN_MILLISECONDS)
+    expect(frame.locator("#run-summary")).to_contain_text("2 succeeded (100 %)")
+    expect(frame.locator("#last-decision")).to_contain_text("backfill")
+
+    # the run that built it is one click away, in Airflow's own page
+    frame.locator("table.numbers a").first.click()
+    page.wait_for_url(re.compile(r"/dags/web_analytics_backfill/runs/"))
+
+
+def test_a_run_links_to_its_dates(log_in, airflow, browser_source):
+    day = gap_days()[2]
+    conf = {
+        "date_start": day.isoformat(),
+        "date_end": gap_days()[1].isoformat(),
+        "team_ids": [4],
+        "min_missing_partitions": 1,
+    }
+    assert airflow.run("web_analytics_backfill", conf) == "success"
+    runs = airflow.call("GET", "/api/v2/dags/web_analytics_backfill/dagRuns?order_by=-run_after").json()
+    run_id = runs["dag_runs"][0]["dag_run_id"]
+    run = f"/dags/web_analytics_backfill/runs/{urllib.parse.quote(run_id)}"
+    for task in ("decide", "summarise"):
+        links = airflow.call("GET", f"/api/v2{run.replace('/runs/', '/dagRuns/')}/taskInstances/{task}/links")
+        assert list(links.json()["extra_links"]) == ["Coverage"]
+    page = log_in("vera")
+    page.goto(f"{airflow.base}{run}/tasks/decide/details")
+    page.locator('a[href*="run_id="]', has_text="Coverage").click()
+    frame = page.frame_locator("iframe[title=Coverage]")
+    expect(frame.locator("#run-banner")).to_contain_text(f"Dates of the run {run_id}: {day}")
+    expect(frame.locator("thead th.marked")).to_have_attribute("data-day", day.isoformat())
+
+
+def test_a_viewer_reads_and_has_no_buttons(log_in, airflow):
+    frame = open_from_navigation(log_in("vera"))
+    cell(frame, 4, "stats", gap_days()[0]).click()
+    assert numbers(frame)["state"] == ["complete", "complete"]
+    expect(frame.locator("#run-list")).to_contain_text("decision", ignore_case=True)
+    expect(frame.locator("#actions")).to_be_hidden()
+    assert frame.get_by_role("button", name=re.compile("Dry run|Backfill|Validate")).count() == 0
+    trigger = "/api/v2/dags/web_analytics_backfill/dagRuns"
+    assert airflow.call("POST", trigger, {"logical_date": None}, user="vera").status == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/data", "/decisions", "/actions", "/cells/1/2026-01-01", "/static/app.js"]
+)
+def test_without_a_login_nothing_is_shown(airflow, path):
+    assert airflow.call("GET", PATH + path, user=None).status == 401
+
+
+def test_what_others_named_is_shown_as_text(log_in, browser_source):
+    page = log_in("anna")
+    frame = open_from_navigation(page)
+    expect(frame.locator(f'th[data-team="{LONG_ID}"]')).to_have_text(str(LONG_ID))
+    cell(frame, 1, "stats", gap_days()[0]).click()
+    assert numbers(frame)["by run"] == [HOSTILE, HOSTILE]
+    frame.locator("input[name=team_ids]").fill(HOSTILE)
+    frame.get_by_role("button", name="Show", exact=True).click()
+    expect(frame.locator("#error")).to_contain_text("<img src=x onerror=")
+    assert frame.locator("img").count() == 0
+    assert page.title() != "taken over"
+    assert frame.locator("body").evaluate("() => document.title") == "Web analytics coverage"
+
+
+def test_the_map_is_used_with_the_keyboard_alone(log_in):
+    frame = open_from_navigation(log_in("anna"))
+    frame.locator("#refresh").focus()
+    frame.locator("#refresh").press("Tab")
+    focused = frame.locator("td.cell:focus")
+    expect(focused).to_have_attribute(
+        "aria-label", re.compile(r"^team \d+, stats, \w{3} \d{4}-\d\d-\d\d: open")
+    )
+    for _ in range(2):
+        focused.press("ArrowLeft")
+    focused.press("ArrowDown")
+    expect(focused).to_have_attribute("aria-label", re.compile(", bounces, "))
+    expect(frame.locator("#tip")).to_contain_text("bounces")
+    focused.press("Enter")
+    expect(frame.locator("table.numbers")).to_be_visible()
+    focused.press("Shift+ArrowLeft")
+    focused.press("Shift+ArrowLeft")
+    expect(frame.locator("td.selected")).to_have_count(3)
+    expect(frame.locator("#target")).to_contain_text("3 days")
+    focused.press("Escape")
+    expect(frame.locator("td.selected")).to_have_count(0)
+
+
+def test_filters_narrow_what_is_shown(log_in):
+    frame = open_from_navigation(log_in("anna"))
+    expect(frame.locator("th.team-id")).to_have_count(4)
+    frame.locator("input[name=team_ids]").fill("1, 5")
+    frame.get_by_role("button", name="Show", exact=True).click()
+    expect(frame.locator("th.team-id")).to_have_count(2)
+    expect(cell(frame, 5, "stats", gap_days()[0])).to_have_class(re.compile(r"\bs-n\b"))
+    cell(frame, 5, "stats", gap_days()[0]).click()
+    expect(frame.locator("#actions")).to_contain_text("None of these teams is enabled")
+    frame.get_by_text("7 days").click()
+    expect(frame.locator("thead th.day")).to_have_count(8)
+
+
+def test_it_follows_airflows_theme(log_in):
+    for scheme in ("light", "dark"):
+        frame = open_from_navigation(log_in("anna", color_scheme=scheme))
+        assert frame.locator("html").get_attribute("data-theme") == scheme
+
+
+def test_a_narrow_window_scrolls_only_the_map(log_in, airflow):
+    page = log_in("anna", viewport={"width": 320, "height": 640})
+    page.goto(airflow.base + PATH)
+    expect(page.locator("table.heat")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
