@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser test-compose env audit chaos lint format lock bench clean
+.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-contract env audit chaos lint format lock bench clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -17,6 +17,7 @@ help:
 	@echo "make stop                  stop the demo's ClickHouse"
 	@echo "make test                  all tests but the slow ones; make test-slow: those"
 	@echo "make test-compose          the services of docker-compose.yaml by hand; needs redis-server"
+	@echo "make test-contract         what needs nothing but a ClickHouse, on the one at CLICKHOUSE_TEST_URL"
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
@@ -54,6 +55,11 @@ test-compose: install
 
 test-browser: install
 	$(BIN)/python -m pytest -n 0 -m browser tests/browser
+
+# What needs nothing but a ClickHouse: CLICKHOUSE_TEST_URL=clickhouse://USER:PASSWORD@HOST:9000/default
+test-contract: install
+	$(BIN)/python -m pytest -m "not slow" tests/contract tests/sql tests/backfill tests/defects tests/locks \
+		tests/cleanup tests/validate tests/schema
 
 env:
 	$(PYTHON) bin/generate-env

@@ -8,6 +8,7 @@ import tempfile
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
@@ -31,9 +32,31 @@ for folder in (CHECKOUT, CHECKOUT / "plugins"):
         sys.path.insert(0, str(folder))
 
 
+class GivenServer:
+    """The ClickHouse at CLICKHOUSE_TEST_URL, with what the fixtures use of the embedded server's object."""
+
+    def __init__(self, address: str):
+        parts = urlsplit(address)
+        self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 9000
+        self.user, self.password = unquote(parts.username or "default"), unquote(parts.password or "")
+        self._query = f"?{parts.query}" if parts.query else ""
+
+    def uri(self, database: str) -> str:
+        login, password = quote(self.user, safe=""), quote(self.password, safe="")
+        return f"clickhouse://{login}:{password}@{self.host}:{self.port}/{database}{self._query}"
+
+
 @pytest.fixture(scope="session")
-def clickhouse_server(tmp_path_factory):
-    """The embedded ClickHouse, one for all tests."""
+def is_embedded() -> bool:
+    return "CLICKHOUSE_TEST_URL" not in os.environ
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory, is_embedded):
+    """One ClickHouse for all tests: the one at CLICKHOUSE_TEST_URL, else the embedded one."""
+    if not is_embedded:
+        yield GivenServer(os.environ["CLICKHOUSE_TEST_URL"])
+        return
     from embedded_clickhouse.process import EmbeddedClickHouse
 
     with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse") / "data") as server:
@@ -48,12 +71,14 @@ def clickhouse(clickhouse_server, monkeypatch):
     from web_analytics.clickhouse import ClickHouse
 
     database = f"test_{uuid.uuid4().hex[:12]}"
-    admin = Client(clickhouse_server.host, port=clickhouse_server.port)
-    admin.execute(f"CREATE DATABASE {database}")
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_CLICKHOUSE_DEFAULT",
-        f"clickhouse://default:@{clickhouse_server.host}:{clickhouse_server.port}/{database}",
+    admin = Client(
+        clickhouse_server.host,
+        port=clickhouse_server.port,
+        user=clickhouse_server.user,
+        password=clickhouse_server.password,
     )
+    admin.execute(f"CREATE DATABASE {database}")
+    monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", clickhouse_server.uri(database))
     with ClickHouse("clickhouse_default") as connection:
         yield connection
     admin.execute(f"DROP DATABASE {database} SYNC")
@@ -74,14 +99,14 @@ def settings():
 
 
 @pytest.fixture
-def web_analytics_schema(clickhouse, settings):
+def web_analytics_schema(clickhouse, clickhouse_server, settings):
     """The connection with an empty PostHog-shaped source and everything that the setup creates."""
     from demo import sample_data
     from web_analytics import schema
 
     sample_data.create_source(clickhouse)
     schema.create_tables(clickhouse)
-    schema.create_teams_dictionary(clickhouse)
+    schema.create_teams_dictionary(clickhouse, clickhouse_server.user, clickhouse_server.password)
     schema.create_source_view(clickhouse, settings)
     return clickhouse
 
