@@ -27,7 +27,12 @@ from datetime import timedelta
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.timetables.trigger import MultipleCronTriggerTimetable
 
-from web_analytics.assets import DECISION_ASSET, TEAM_SELECTION_ASSET
+from web_analytics.assets import (
+    DECISION_ASSET,
+    TEAM_ENABLED_ALIAS,
+    TEAM_ENABLED_ASSET,
+    TEAM_SELECTION_ASSET,
+)
 from web_analytics.build_group import build_dates
 from web_analytics.defaults import DEFAULT_ARGS, TAGS
 from web_analytics.links import link_to_coverage
@@ -88,12 +93,15 @@ PARAMS = {
     doc_md=__doc__,
 )
 def web_analytics_backfill():
-    @task(outlets=[TEAM_SELECTION_ASSET])
+    @task(outlets=[TEAM_SELECTION_ASSET, TEAM_ENABLED_ALIAS])
     def resolve_teams():
         from web_analytics import backfill_steps
 
         selected = backfill_steps.resolve_teams()
-        get_current_context()["outlet_events"][TEAM_SELECTION_ASSET].extra = selected
+        outlet_events = get_current_context()["outlet_events"]
+        outlet_events[TEAM_SELECTION_ASSET].extra = selected
+        if selected["waiting"]:
+            outlet_events[TEAM_ENABLED_ALIAS].add(TEAM_ENABLED_ASSET, extra={"waiting": selected["waiting"]})
         return selected
 
     @task(inlets=[TEAM_SELECTION_ASSET])

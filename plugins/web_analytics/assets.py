@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetAlias, AssetWatcher
 
+from web_analytics.posthog_watch import TeamEnabledTrigger
 from web_analytics.tables import TABLES
 
 TABLE_ASSETS = {
@@ -20,3 +21,12 @@ TEAM_SELECTION_ASSET = Asset(
     uri="clickhouse://web_analytics/web_pre_aggregated_teams",
     group="web_analytics",
 )
+# An event of this asset starts web_analytics_team_backfill.
+TEAM_ENABLED_ASSET = Asset(
+    name="web_analytics_team_enabled",
+    uri="clickhouse://web_analytics/web_analytics_team_backfills",
+    group="web_analytics",
+    watchers=[AssetWatcher(name="posthog_db", trigger=TeamEnabledTrigger())],
+)
+# Through it the detector reports TEAM_ENABLED_ASSET, but only when a team is waiting.
+TEAM_ENABLED_ALIAS = AssetAlias(name="web_analytics_team_waits", group="web_analytics")

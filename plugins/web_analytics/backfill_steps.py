@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Collection
 from datetime import UTC, date, datetime
 from typing import Any
 
-from web_analytics import build, detection, history, locks, validate_steps, validation
+from web_analytics import build, detection, history, locks, team_backfills, validate_steps, validation
+from web_analytics.clickhouse import ClickHouse
 from web_analytics.decision import GapCount, decide
+from web_analytics.history import TaskIdentity
 from web_analytics.locks import LockHeld, Owner
 from web_analytics.partitions import DateRange
 from web_analytics.runtime import (
@@ -41,13 +44,23 @@ def _settings_and_conf() -> tuple[Settings, BackfillConf]:
 
 
 def resolve_teams() -> dict[str, Any]:
-    """Checks settings and conf, then counts the teams that each selection strategy gives."""
+    """Checks settings and conf, then counts the teams that each selection strategy gives.
+
+    :returns: also how many teams are ``waiting`` for their first backfill; a dry run does not look.
+    """
     settings, conf = _settings_and_conf()
+    now = datetime.now(UTC)
     with open_clickhouse(settings, current_task()) as clickhouse:
-        selection = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
+        everyone = select_teams(clickhouse, settings)
+        selection = everyone.restricted_to(conf.team_ids)
+        waiting: Collection[int] = ()
+        if not conf.dry_run:
+            waiting = team_backfills.look_and_mark(clickhouse, everyone.team_ids, now).pending
     selection.log_counts()
     log.info("%d teams are looked at.", len(selection))
-    return selection.counts()
+    if waiting:
+        log.info("%d teams wait for their first backfill; web_analytics_team_backfill is told.", len(waiting))
+    return {**selection.counts(), "waiting": len(waiting)}
 
 
 def detect(logical_date: datetime | None) -> dict[str, Any]:
@@ -165,15 +178,26 @@ def stage_date(day: str, plan_id: str) -> dict[str, str]:
     with open_clickhouse(settings, task) as clickhouse:
         selected = select_teams(clickhouse, settings).team_ids
         team_ids = selected.intersection(detection.planned_teams(clickhouse, plan_id, partition_date))
-        try:
-            return build.stage(clickhouse, settings, task, partition_date, team_ids, run_activity).to_xcom()
-        except LockHeld as held:
-            wait_and_run_again(str(held))
-        except BaseException:
-            # Airflow does not run the teardown of a setup that failed.
-            if is_last_try():
-                build.release_if_owned(clickhouse, task, partition_date)
-            raise
+        return lock_and_stage(clickhouse, settings, task, partition_date, team_ids)
+
+
+def lock_and_stage(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    task: TaskIdentity,
+    partition_date: date,
+    team_ids: Collection[int],
+) -> dict[str, str]:
+    """Stages a date for these teams, or gives the slot back while another run holds the date's lock."""
+    try:
+        return build.stage(clickhouse, settings, task, partition_date, team_ids, run_activity).to_xcom()
+    except LockHeld as held:
+        wait_and_run_again(str(held))
+    except BaseException:
+        # Airflow does not run the teardown of a setup that failed.
+        if is_last_try():
+            build.release_if_owned(clickhouse, task, partition_date)
+        raise
 
 
 def insert_table(staged: dict[str, str], table_name: str) -> None:

@@ -467,3 +467,29 @@ class DiagnosticsConf:
         """:raises BadSetting: naming the parameter, its value and what is accepted."""
         reject_unknown(conf, ("days_back", "team_ids"))
         return cls(_conf_number(conf, "days_back", 1, 365, 7), _conf_team_ids(conf))
+
+
+@dataclass(frozen=True)
+class TeamBackfillConf:
+    """A run's conf of ``web_analytics_team_backfill``.
+
+    :ivar team_id: None for all teams that are selected and not yet backfilled.
+    :ivar backfill_days: local days; None for what each team's registration says. May exceed the limit of 30.
+    """
+
+    team_id: int | None
+    backfill_days: int | None
+    dry_run: bool
+
+    @classmethod
+    def parse(cls, conf: Mapping[str, Any]) -> TeamBackfillConf:
+        """:raises BadSetting: naming the parameter, its value and what is accepted."""
+        reject_unknown(conf, tuple(each.name for each in fields(cls)))
+        days = _conf_value(
+            conf,
+            "backfill_days",
+            lambda value: type(value) is int and value >= 1,
+            f"a whole number from 1 up; more than {MAX_TEAM_BACKFILL_DAYS} are cut to {MAX_TEAM_BACKFILL_DAYS}",
+            None,
+        )
+        return cls(_conf_team_id(conf), days, _conf_boolean(conf, "dry_run"))

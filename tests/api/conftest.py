@@ -40,3 +40,27 @@ def dags_in_database(airflow_database):
 
     DagBundlesManager().sync_bundles_to_db()
     sync_bag_to_db(load_dags(CHECKOUT / "dags"), "dags-folder", None)
+
+
+@pytest.fixture
+def queued_runs(dags_in_database):
+    """``queued_runs()``: who started the queued runs of web_analytics_team_backfill; there are none at first."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete, select
+
+    from web_analytics.api.security import DAG_ID
+
+    def queued() -> list[tuple[str, str]]:
+        with create_session() as session:
+            return list(
+                session.execute(
+                    select(DagRun.run_id, DagRun.triggering_user_name).where(
+                        DagRun.dag_id == DAG_ID, DagRun.state == "queued"
+                    )
+                ).tuples()
+            )
+
+    with create_session() as session:
+        session.execute(delete(DagRun).where(DagRun.dag_id == DAG_ID))
+    return queued

@@ -208,7 +208,7 @@ def test_published_dates_and_decisions_are_asset_events(backfill):
     assert outlets == {
         "build_date.publish": {"web_pre_aggregated_stats", "web_pre_aggregated_bounces"},
         "decide": {"web_analytics_backfill_decision"},
-        "resolve_teams": {"web_analytics_team_selection"},
+        "resolve_teams": {"web_analytics_team_selection", "web_analytics_team_waits"},
     }
 
 

@@ -3,7 +3,7 @@
 CREATE TABLE IF NOT EXISTS web_analytics_backfill_log
 (
     logged_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'),
-    kind LowCardinality(String) COMMENT 'decision, attempt, validation or cleanup',
+    kind LowCardinality(String) COMMENT 'decision, attempt, validation, cleanup or team (its registration changed)',
     dag_id LowCardinality(String),
     run_id String,
     task_id LowCardinality(String),

@@ -10,7 +10,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from web_analytics.api import coverage, gap_reports, teams
+from web_analytics.api.problems import RESPONSES
 from web_analytics.clickhouse import QueryFailed
+from web_analytics.schema import SchemaMismatch
 from web_analytics.settings import BadSetting
 from web_analytics.teams import TeamSelectionFailed
 
@@ -20,6 +22,7 @@ app = FastAPI(
     title="Web analytics pre-aggregation",
     version="1",
     description="Which teams are pre-aggregated, and what is built of them.",
+    responses=RESPONSES,
 )
 app.include_router(teams.router)
 app.include_router(gap_reports.router)
@@ -28,6 +31,7 @@ app.include_router(coverage.router)
 
 @app.exception_handler(QueryFailed)
 @app.exception_handler(TeamSelectionFailed)
+@app.exception_handler(SchemaMismatch)
 @app.exception_handler(BadSetting)
 def unavailable(request: Request, error: Exception) -> JSONResponse:
     """ClickHouse, a selection strategy or a setting of the API server: nothing the request could do better."""

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Depends, HTTPException, Path, Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from web_analytics.api.dependencies import ClickHouseDep
-from web_analytics.api.security import reader
+from web_analytics import registry, time_zones
+from web_analytics.api.dependencies import ClickHouseDep, SettingsDep
+from web_analytics.api.problems import Problem
+from web_analytics.api.runs import start_team_backfill
+from web_analytics.api.security import CurrentUser, editor, reader
+from web_analytics.partitions import closed_part, lookback
+from web_analytics.registry import Registration
+from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS
+from web_analytics.team_backfills import SUCCEEDED
+from web_analytics.teams import TeamSelection, is_rolled_out, select_teams
 
 router = APIRouter(prefix="/teams", tags=["teams"])
+
+
+def _known_zone(name: str) -> str:
+    if not time_zones.is_valid(name):
+        raise ValueError("not an IANA time zone such as Europe/Berlin")
+    return name
+
+
+TeamId = Annotated[int, Path(ge=0, lt=2**63, description="The team's id in the events.")]
+TimeZone = Annotated[str, AfterValidator(_known_zone), Field(max_length=64)]
 
 
 class Team(BaseModel):
@@ -30,6 +48,71 @@ class Teams(BaseModel):
     total_entries: int
 
 
+class Day(BaseModel):
+    """The states of one UTC day of a team: missing, inconsistent, stale, orphan, complete or idle."""
+
+    partition_date: date
+    stats: str
+    bounces: str
+    pageviews: int = Field(description="What the source holds.")
+
+
+class Coverage(BaseModel):
+    """The closed days of the lookback on which the team has events or rows."""
+
+    date_start: date
+    date_end: date = Field(description="The day after the last one.")
+    complete_days: int
+    incomplete_days: int
+    days: list[Day] = Field(description="Newest first.")
+
+
+class LastBackfill(BaseModel):
+    """What became of the team's newest backfill by web_analytics_team_backfill."""
+
+    state: str = Field(description="started, succeeded, failed, or left: it is not selected any more.")
+    date_start: date
+    date_end: date
+    run_id: str
+    reason: str = Field(description="Why it failed.")
+    changed_at: datetime
+
+
+class TeamDetails(BaseModel):
+    team_id: int
+    selected: bool = Field(description="Whether the configured strategies and the rollout include it now.")
+    registration: Team | None = Field(description="None where only another strategy gives the team.")
+    coverage: Coverage
+    last_backfill: LastBackfill | None
+
+
+class TeamChange(BaseModel):
+    """What is left out stays as it is; of a new team it gets the default."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    enabled: bool | None = None
+    timezone: TimeZone | None = Field(None, description="IANA name, such as Europe/Berlin.")
+    backfill_days: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_TEAM_BACKFILL_DAYS,
+        description="Local days of the first backfill: usually 7, 14 or 30.",
+    )
+
+
+class Started(BaseModel):
+    """The run that takes the team, and everyone else who is waiting."""
+
+    dag_run_id: str
+    is_paused: bool = Field(description="Its DAG is paused: it starts when somebody unpauses it.")
+
+
+class ChangedTeam(Team):
+    selected: bool = Field(description="Whether the configured strategies and the rollout include it now.")
+    backfill: Started | None = Field(description="None where nothing is to be backfilled.")
+
+
 @router.get("", dependencies=[Depends(reader)])
 def list_teams(
     clickhouse: ClickHouseDep,
@@ -40,3 +123,92 @@ def list_teams(
     rows = clickhouse.query("teams/list_registered", {"limit": limit, "offset": offset})
     total = clickhouse.query("teams/count_registered")[0]["teams"]
     return Teams(teams=[Team(**row) for row in rows], total_entries=total)
+
+
+@router.get(
+    "/{team_id}",
+    dependencies=[Depends(reader)],
+    responses={404: {"model": Problem, "description": "Neither registered nor selected."}},
+)
+def get_team(team_id: TeamId, clickhouse: ClickHouseDep, settings: SettingsDep) -> TeamDetails:
+    """A team's settings, what is built of it, and its last backfill."""
+    found = registry.read(clickhouse, team_id)
+    selected = team_id in select_teams(clickhouse, settings).team_ids
+    if found is None and not selected:
+        raise HTTPException(404, f"Team {team_id} is not registered, and no selection strategy gives it.")
+    backfills = clickhouse.query("teams/read_backfill", {"team_id": team_id})
+    return TeamDetails(
+        team_id=team_id,
+        selected=selected,
+        registration=_team(found) if found else None,
+        coverage=_coverage(clickhouse, settings, team_id),
+        last_backfill=LastBackfill(**backfills[0], changed_at=backfills[0]["version"]) if backfills else None,
+    )
+
+
+@router.put("/{team_id}", dependencies=[Depends(editor)])
+def put_team(
+    team_id: TeamId,
+    change: TeamChange,
+    clickhouse: ClickHouseDep,
+    settings: SettingsDep,
+    user: CurrentUser,
+) -> ChangedTeam:
+    """Registers or changes a team. A team that is enabled and not yet backfilled is backfilled at once.
+
+    Repeating a request changes nothing. There is no DELETE: disable the team; web_analytics_cleanup deletes its rows.
+    """
+    before = registry.read(clickhouse, team_id)
+    known = before or Registration(team_id, False, "UTC", settings.backfill_days)
+    wanted = Registration(
+        team_id,
+        known.enabled if change.enabled is None else change.enabled,
+        change.timezone or known.timezone,
+        change.backfill_days or known.backfill_days,
+    )
+    after = registry.change(clickhouse, before, wanted, user.get_name())
+    selected = _is_selected(clickhouse, settings, after)
+    started = None
+    if after.enabled and selected and not _is_backfilled(clickhouse, team_id):
+        run = start_team_backfill(user.get_name())
+        started = run and Started(dag_run_id=run.run_id, is_paused=run.is_paused)
+    # Only now: the scheduler is at work meanwhile.
+    registry.publish(clickhouse, before, after)
+    return ChangedTeam(**_team(after).model_dump(), selected=selected, backfill=started)
+
+
+def _team(registration: Registration) -> Team:
+    return Team(**vars(registration))
+
+
+def _is_selected(clickhouse: ClickHouseDep, settings: SettingsDep, registration: Registration) -> bool:
+    """Asks the other strategies only where the registry does not settle it: they may take long."""
+    if registration.enabled and "teams_table" in settings.team_selection_strategies:
+        return is_rolled_out(registration.team_id, settings.rollout_percent)
+    return registration.team_id in select_teams(clickhouse, settings).team_ids
+
+
+def _is_backfilled(clickhouse: ClickHouseDep, team_id: int) -> bool:
+    rows = clickhouse.query("teams/read_backfill", {"team_id": team_id})
+    return bool(rows) and rows[0]["state"] == SUCCEEDED
+
+
+def _coverage(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: int) -> Coverage:
+    now = datetime.now(UTC)
+    days = closed_part(
+        lookback(now.date(), settings.lookback_days), now, settings.settling, settings.partitions_start_date
+    )
+    rows: list[dict[str, Any]] = clickhouse.query(
+        "teams/list_days",
+        {"date_start": days.start, "date_end": days.end},
+        {"bucket_minutes": settings.bucket_minutes},
+        external_tables=[TeamSelection(frozenset([team_id])).as_external_table()],
+    )
+    complete = sum(row["stats"] == row["bounces"] == "complete" for row in rows)
+    return Coverage(
+        date_start=days.start,
+        date_end=days.end,
+        complete_days=complete,
+        incomplete_days=len(rows) - complete,
+        days=[Day(**row) for row in rows],
+    )

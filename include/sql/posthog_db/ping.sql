@@ -1,0 +1,2 @@
+-- For PostgreSQL: fails where the connection is dead.
+SELECT 1

@@ -1,0 +1,15 @@
+-- Creates the state of each team's first backfill; the newest version of a team's row holds. A selected team
+-- without a row, or whose state is not succeeded, is still to be backfilled.
+-- Parameters: none.
+CREATE TABLE IF NOT EXISTS web_analytics_team_backfills
+(
+    team_id UInt64,
+    state LowCardinality(String) COMMENT 'started, succeeded, failed, or left: was not selected any more',
+    date_start Date COMMENT 'first UTC day of the team''s period',
+    date_end Date COMMENT 'the day after the last one',
+    run_id String,
+    reason String COMMENT 'why it failed',
+    version DateTime64(6, 'UTC') COMMENT 'the instant of which the state tells'
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY team_id

@@ -1,0 +1,12 @@
+-- Writes a version of a team's registration, newer than the one there is.
+-- Parameters: team_id, enabled, timezone, backfill_days, changed_by.
+INSERT INTO web_pre_aggregated_teams (team_id, enabled, timezone, backfill_days, enabled_by, version)
+SELECT
+    %(team_id)s,
+    %(enabled)s,
+    %(timezone)s,
+    %(backfill_days)s,
+    %(changed_by)s,
+    greatest(now64(6, 'UTC'), max(version) + INTERVAL 1 MICROSECOND)
+FROM web_pre_aggregated_teams
+WHERE team_id = %(team_id)s

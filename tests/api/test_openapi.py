@@ -1,0 +1,47 @@
+"""What the OpenAPI document promises is what the API does, asked by schemathesis for everything that it allows."""
+
+from __future__ import annotations
+
+import hypothesis
+import pytest
+import schemathesis
+
+from tests.support import examples
+from web_analytics import api
+
+
+@pytest.fixture
+def schema(airflow_api, source, queued_runs):
+    """The document as it is served, asked through Airflow's application."""
+    source.enable(1, 2)
+    return schemathesis.openapi.from_asgi(f"{api.URL_PREFIX}/openapi.json", airflow_api.app)
+
+
+@pytest.mark.parametrize("mode", [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
+def test_every_answer_is_one_that_the_document_knows(schema, login, mode):
+    headers = login("admin")
+    asked = 0
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if not operation.path.startswith(f"{api.URL_PREFIX}/teams") and not operation.path.startswith(
+            "/teams"
+        ):
+            continue
+
+        @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
+        @examples(20)
+        def is_answered_as_documented(case):
+            case.call_and_validate(headers=headers)
+
+        is_answered_as_documented()
+        asked += 1
+    assert asked == 3
+
+
+def test_every_endpoint_is_described(airflow_api):
+    document = airflow_api.get(f"{api.URL_PREFIX}/openapi.json").json()
+    assert set(document["paths"]) >= {"/teams", "/teams/{team_id}"}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["description"], (method, path)
+            assert {"401", "403", "503"} <= set(operation["responses"]), (method, path)
