@@ -5,6 +5,7 @@ GRANT
     SELECT ON {{ database }}.*,
     SELECT ON system.tables,
     SELECT ON system.columns,
+    SELECT ON system.parts,
     SELECT ON system.processes,
     INSERT, ALTER DELETE, CREATE TABLE, DROP TABLE, TRUNCATE ON {{ database }}.web_analytics_*,
     INSERT, ALTER DELETE, TRUNCATE ON {{ database }}.web_pre_aggregated_*,
