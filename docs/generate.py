@@ -79,7 +79,7 @@ def schedule_of(dag: Any) -> str:
     """When Airflow starts the DAG by itself, in words for the README."""
     timetable = dag.timetable
     if condition := getattr(timetable, "asset_condition", None):
-        names = ", ".join(_code(asset.name) for _, asset in condition.iter_assets())
+        names = ", ".join(_code(asset.name) for asset in condition.objects)
         return f"events of the asset {names}"
     parts = getattr(timetable, "_timetables", [timetable])
     crons = [part._expression for part in parts if getattr(part, "_expression", None)]
