@@ -42,6 +42,8 @@ SAMPLE_NAMES = {
     "with_people": [False, True],
 }
 SAMPLE_VALUES = {
+    "table": "events",
+    "database": "some_database",
     "backfill_days": 7,
     "build": "0123456789ab",
     "changed_by": "o'neill",
