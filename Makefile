@@ -13,7 +13,7 @@ help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
 	@echo "make demo ACCESS_LOG=path  the same on a web server's access log in combined format"
 	@echo "make verify                compare the demo's tables with the raw events again"
-	@echo "make ui                    Airflow with its UI on the demo's ClickHouse"
+	@echo "make ui                    Airflow with its UI on the demo's ClickHouse; FRESH=1: on new data with gaps"
 	@echo "make stop                  stop the demo's ClickHouse"
 	@echo "make test                  all tests but the slow ones; make test-slow: those"
 	@echo "make test-compose          the services of docker-compose.yaml by hand; needs redis-server"
@@ -42,7 +42,7 @@ stop: install
 	$(BIN)/python -m demo stop
 
 ui: install
-	$(BIN)/python -m demo ui
+	$(BIN)/python -m demo ui $(if $(FRESH),--fresh)
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser" tests

@@ -29,7 +29,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     commands.add_parser("verify", help="repeat the last run's comparison with the raw events")
     commands.add_parser("coverage", help="print which days of which table are there")
     commands.add_parser("serve", help="leave a ClickHouse with data running")
-    commands.add_parser("ui", help="the same, and Airflow with its UI on it, until interrupted")
+    shown = commands.add_parser("ui", help="the same, and Airflow with its UI on it, until interrupted")
+    shown.add_argument("--fresh", action="store_true", help="with new sample data, in which there are gaps")
     commands.add_parser("stop", help="stop the ClickHouse of this checkout")
     load = commands.add_parser("load", help="put made-up events into the ClickHouse of clickhouse_default")
     load.add_argument("--events", type=int, required=True, help="about so many; 0 does nothing")
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         {
             "coverage": flow.show_coverage,
             "serve": flow.serve,
-            "ui": flow.show_ui,
+            "ui": lambda: flow.show_ui(fresh=parsed.fresh),
             "stop": flow.stop,
         }[parsed.command]()
     except (RuntimeError, UnusableLog) as error:

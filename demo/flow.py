@@ -162,10 +162,11 @@ def show_coverage() -> None:
         _show_coverage(clickhouse, settings, team_ids, datetime.now(UTC), {}, "Now")
 
 
-def serve() -> RunningServer:
-    """Leaves a server with data running: the one of the last demonstration, or one with fresh sample data."""
+def serve(*, fresh: bool = False) -> RunningServer:
+    """Leaves a server with data running: the one of the last demonstration, or one with fresh sample data, in which
+    there are gaps."""
     server = DemoServer(HOME)
-    if server.data_directory.exists():
+    if server.data_directory.exists() and not fresh:
         with _step("starting the embedded ClickHouse on the data of the last demonstration"):
             running = server.start(fresh=False)
     else:
@@ -175,9 +176,9 @@ def serve() -> RunningServer:
     return running
 
 
-def show_ui() -> None:
+def show_ui(*, fresh: bool = False) -> None:
     """Airflow with its UI on that server, until it is interrupted."""
-    ui.run(ROOT, serve().connection_uri)
+    ui.run(ROOT, serve(fresh=fresh).connection_uri)
 
 
 def stop() -> None:
