@@ -36,6 +36,7 @@ from web_analytics.assets import (
 from web_analytics.build_group import build_dates
 from web_analytics.defaults import DEFAULT_ARGS, TAGS
 from web_analytics.links import link_to_coverage
+from web_analytics.regions import for_each_region
 
 LOOKBACK, BUILD = "Which days", "What is built"
 
@@ -156,4 +157,4 @@ def web_analytics_backfill():
     [skipped, built] >> summarise()
 
 
-link_to_coverage(web_analytics_backfill())
+link_to_coverage(for_each_region(web_analytics_backfill))

@@ -31,6 +31,7 @@ from airflow.sdk import Param, dag, get_current_context, task, task_group
 from web_analytics.approval import ANSWER, RecordedApprovalOperator
 from web_analytics.defaults import DEFAULT_ARGS, TAGS
 from web_analytics.pools import POOL
+from web_analytics.regions import for_each_region
 
 PARAMS = {
     "team_id": Param(type="integer", minimum=0, description="The team whose rows are deleted."),
@@ -129,4 +130,4 @@ def web_analytics_cleanup():
     [deleted, disabled] >> prove()
 
 
-web_analytics_cleanup()
+for_each_region(web_analytics_cleanup)

@@ -25,6 +25,7 @@ from airflow.sdk import Param, dag, task
 
 from web_analytics.defaults import DEFAULT_ARGS, TAGS
 from web_analytics.gap_report import GapReportLink
+from web_analytics.regions import for_each_region
 
 PARAMS = {
     "days_back": Param(
@@ -65,4 +66,4 @@ def web_analytics_diagnostics():
     shown.operator.operator_extra_links = (GapReportLink(),)
 
 
-web_analytics_diagnostics()
+for_each_region(web_analytics_diagnostics)

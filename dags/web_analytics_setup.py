@@ -18,6 +18,7 @@ from __future__ import annotations
 from airflow.sdk import dag, task
 
 from web_analytics.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.regions import for_each_region
 
 
 @dag(
@@ -58,4 +59,4 @@ def web_analytics_setup():
     create_pool()
 
 
-web_analytics_setup()
+for_each_region(web_analytics_setup)

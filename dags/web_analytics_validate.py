@@ -35,6 +35,7 @@ from airflow_clickhouse_plugin.operators.clickhouse_dbapi import ClickHouseSQLTa
 from web_analytics.defaults import DEFAULT_ARGS, TAGS
 from web_analytics.links import link_to_coverage
 from web_analytics.pools import POOL
+from web_analytics.regions import for_each_region
 from web_analytics.tables import TABLES
 
 PARAMS = {
@@ -122,4 +123,4 @@ def web_analytics_validate():
     checked >> report()
 
 
-link_to_coverage(web_analytics_validate())
+link_to_coverage(for_each_region(web_analytics_validate))

@@ -266,7 +266,7 @@ class DagRunner:
     def __call__(
         self, dag_id: str, conf: dict | None = None, *, logical_date: datetime | None = None
     ) -> FinishedRun:
-        dag = load_dags(self.folder / f"{dag_id}.py").dags[dag_id]
+        dag = load_dags(self.folder / f"{dag_id.split('__')[0]}.py").dags[dag_id]
         for task in dag.tasks:
             task.retry_policy = ClickHouseRetryPolicy(first_delay_seconds=0)
             task.retry_delay = timedelta(0)

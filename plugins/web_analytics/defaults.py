@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from web_analytics import step_log
 from web_analytics.retries import ClickHouseRetryPolicy
+from web_analytics.settings import queue_of_tasks
 
 TAGS = ["web_analytics"]
 
@@ -18,6 +19,7 @@ DEFAULT_ARGS = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=1),
+    **queue_of_tasks(),
     # Lists: a task of its own may add to them.
     "on_success_callback": [step_log.log_success],
     "on_failure_callback": [step_log.log_failure],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
@@ -96,6 +97,52 @@ def _query_settings(text: str) -> dict[str, Any]:
     if any(isinstance(value, (dict, list)) or value is None for value in parsed.values()):
         raise ValueError
     return parsed
+
+
+REGION_SEPARATOR = "__"
+_REGIONS_VARIABLE = "WEB_ANALYTICS_REGIONS"
+_REGION_NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
+
+
+def _regions(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not all(_REGION_NAME.fullmatch(name) for name in names):
+        raise ValueError
+    return names
+
+
+def region_names() -> tuple[str, ...]:
+    """The regions for which there are DAGs; none while WEB_ANALYTICS_REGIONS is not acceptable, which the first
+    task of a run says."""
+    try:
+        return _regions(os.environ.get(_REGIONS_VARIABLE, ""))
+    except ValueError:
+        return ()
+
+
+def queue_of_tasks() -> dict[str, str]:
+    """The default argument of every task that WEB_ANALYTICS_QUEUE asks for; none where it is empty."""
+    queue = os.environ.get("WEB_ANALYTICS_QUEUE", "").strip()
+    return {"queue": queue} if queue else {}
+
+
+def region_suffix() -> str:
+    """What the ids of DAGs end with in the region of the running task; empty outside of one."""
+    _, separator, region = os.environ.get("AIRFLOW_CTX_DAG_ID", "").rpartition(REGION_SEPARATOR)
+    return separator + region if region in region_names() else ""
+
+
+def _of_region(environment: Mapping[str, str], suffix: str) -> dict[str, str]:
+    """The environment as a region sees it: a variable that ends with its name wins.
+
+    :raises BadSetting: the region has no connection of its own.
+    """
+    ending = suffix.upper()
+    connection = f"WEB_ANALYTICS_CLICKHOUSE_CONN_ID{ending}"
+    if not environment.get(connection, "").strip():
+        raise BadSetting(connection, "", "the id of the Airflow connection of this region")
+    own = {name.removesuffix(ending): value for name, value in environment.items() if name.endswith(ending)}
+    return {**environment, **own}
 
 
 def _setting(variable: str, default: str, parser: tuple[Callable[[str], Any], str], meaning: str):
@@ -201,6 +248,19 @@ class Settings:
         (_identifier, "the id of an Airflow connection"),
         "the connection",
     )
+    queue: str = _setting(
+        "QUEUE",
+        "",
+        (str, "the name of a queue that a worker serves"),
+        "Airflow queue of all tasks of the package; empty: Airflow's default one",
+    )
+    regions: tuple[str, ...] = _setting(
+        "REGIONS",
+        "",
+        (_regions, "a comma-separated list of names of lower-case letters and digits"),
+        "further ClickHouse installations: every DAG once more as `<dag_id>__<region>`, whose variables end with "
+        "`__<REGION>` where they differ",
+    )
     clickhouse_settings: dict[str, Any] = _setting(
         "CLICKHOUSE_SETTINGS",
         "{}",
@@ -218,7 +278,9 @@ class Settings:
 
         :raises BadSetting: the first bad value: its variable, the value and what is accepted.
         """
-        environment = os.environ if environment is None else environment
+        if environment is None:
+            suffix = region_suffix()
+            environment = _of_region(os.environ, suffix) if suffix else os.environ
         values = {}
         for each in fields(cls):
             variable = each.metadata["variable"]

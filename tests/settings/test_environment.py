@@ -33,6 +33,8 @@ DEFAULTS = {
     "WEB_ANALYTICS_ROLLOUT_PERCENT": 100,
     "WEB_ANALYTICS_SOURCE": "posthog",
     "WEB_ANALYTICS_CLICKHOUSE_CONN_ID": "clickhouse_default",
+    "WEB_ANALYTICS_REGIONS": (),
+    "WEB_ANALYTICS_QUEUE": "",
     "WEB_ANALYTICS_CLICKHOUSE_SETTINGS": {},
 }
 
@@ -57,6 +59,8 @@ ACCEPTED = {
     "ROLLOUT_PERCENT": {"0": 0, "100": 100},
     "SOURCE": {"posthog": "posthog"},
     "CLICKHOUSE_CONN_ID": {"other-connection": "other-connection"},
+    "REGIONS": {"eu": ("eu",), "eu, us1,eu": ("eu", "us1")},
+    "QUEUE": {"heavy": "heavy"},
     "CLICKHOUSE_SETTINGS": {
         '{"max_threads": 2, "max_memory_usage": 1000000000}': {
             "max_threads": 2,
@@ -90,6 +94,7 @@ REFUSED = {
     "ENABLED_TEAM_IDS": ["a", "1;2", "-1", "1.5", str(2**63), "1 2", "1 OR 1=1"],
     "TOP_TEAMS_LIMIT": ["0", "101", *NOT_A_NUMBER],
     "ROLLOUT_PERCENT": ["-1", "101", "50%", *NOT_A_NUMBER],
+    "REGIONS": ["EU", "eu west", "eu;us", "1eu", "eu__west", "a" * 21],
     "SOURCE": ["nothing_of_this_name", "../schema/create_teams", "posthog.sql", "schema/create_teams", "a b"],
     "CLICKHOUSE_SETTINGS": [
         "[]",
