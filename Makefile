@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-contract env audit chaos lint format lock bench clean
+.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-contract env audit chaos lint format lock bench bench-trigger clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -22,7 +22,7 @@ help:
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
 	@echo "make lint, make format     ruff; make lock: constraints.txt from requirements*.txt"
-	@echo "make bench                 benchmarks"
+	@echo "make bench                 benchmarks; make bench-trigger: how soon a first backfill begins"
 
 install: $(STAMP)
 
@@ -84,6 +84,9 @@ audit: install
 
 bench: install
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+bench-trigger: install
+	$(BIN)/python -m benchmarks.trigger
 
 clean: stop
 	rm -rf .venv .airflow .demo .bench .chaos

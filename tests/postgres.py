@@ -37,7 +37,7 @@ class PostHogDatabase:
 
     def execute(self, statement: str, *parameters: Any) -> list[tuple]:
         with self.connect() as connection:
-            cursor = connection.execute(statement, parameters)
+            cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def create(self) -> None:

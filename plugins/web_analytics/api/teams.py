@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from web_analytics import registry, time_zones
 from web_analytics.api.dependencies import ClickHouseDep, SettingsDep
@@ -28,8 +28,16 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _whole(number: object) -> object:
+    """7.0 is an integer in JSON."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 TeamId = Annotated[int, Path(ge=0, lt=2**63, description="The team's id in the events.")]
-TimeZone = Annotated[str, AfterValidator(_known_zone), Field(max_length=64)]
+TimeZone = Annotated[
+    str, AfterValidator(_known_zone), Field(json_schema_extra={"enum": sorted(time_zones.names())})
+]
+BackfillDays = Annotated[int, Field(ge=1, le=MAX_TEAM_BACKFILL_DAYS), BeforeValidator(_whole)]
 
 
 class Team(BaseModel):
@@ -93,11 +101,8 @@ class TeamChange(BaseModel):
 
     enabled: bool | None = None
     timezone: TimeZone | None = Field(None, description="IANA name, such as Europe/Berlin.")
-    backfill_days: int | None = Field(
-        None,
-        ge=1,
-        le=MAX_TEAM_BACKFILL_DAYS,
-        description="Local days of the first backfill: usually 7, 14 or 30.",
+    backfill_days: BackfillDays | None = Field(
+        None, description="Local days of the first backfill: usually 7, 14 or 30."
     )
 
 
@@ -146,7 +151,11 @@ def get_team(team_id: TeamId, clickhouse: ClickHouseDep, settings: SettingsDep) 
     )
 
 
-@router.put("/{team_id}", dependencies=[Depends(editor)])
+@router.put(
+    "/{team_id}",
+    dependencies=[Depends(editor)],
+    responses={400: {"model": Problem, "description": "The body is not JSON."}},
+)
 def put_team(
     team_id: TeamId,
     change: TeamChange,
