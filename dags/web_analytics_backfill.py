@@ -27,6 +27,7 @@ from datetime import timedelta
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.timetables.trigger import MultipleCronTriggerTimetable
 
+from web_analytics import alerts
 from web_analytics.assets import (
     DECISION_ASSET,
     TEAM_ENABLED_ALIAS,
@@ -34,7 +35,7 @@ from web_analytics.assets import (
     TEAM_SELECTION_ASSET,
 )
 from web_analytics.build_group import build_dates
-from web_analytics.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.defaults import DEFAULT_ARGS, FINISHES_BACKFILL, TAGS
 from web_analytics.links import link_to_coverage
 from web_analytics.regions import for_each_region
 
@@ -92,6 +93,7 @@ PARAMS = {
     params=PARAMS,
     tags=TAGS,
     doc_md=__doc__,
+    deadline=alerts.freshness_deadline(),
 )
 def web_analytics_backfill():
     @task(outlets=[TEAM_SELECTION_ASSET, TEAM_ENABLED_ALIAS])
@@ -138,7 +140,7 @@ def web_analytics_backfill():
 
         return backfill_steps.stage_date(day, plan_id)
 
-    @task(trigger_rule="all_done")
+    @task(trigger_rule="all_done", **FINISHES_BACKFILL)
     def summarise():
         from web_analytics import backfill_steps
 

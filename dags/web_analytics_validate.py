@@ -32,7 +32,7 @@ from __future__ import annotations
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow_clickhouse_plugin.operators.clickhouse_dbapi import ClickHouseSQLTableCheckOperator
 
-from web_analytics.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
 from web_analytics.links import link_to_coverage
 from web_analytics.pools import POOL
 from web_analytics.regions import for_each_region
@@ -108,7 +108,7 @@ def web_analytics_validate():
 
         return validate_steps.validate_day(day)
 
-    @task(trigger_rule="all_done")
+    @task(trigger_rule="all_done", **TELLS_PEOPLE)
     def report():
         from web_analytics import validate_steps
 

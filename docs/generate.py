@@ -173,9 +173,15 @@ def retries_section() -> str:
     )
 
 
+def metrics_section() -> str:
+    from web_analytics.metrics import GAUGES, PREFIX
+
+    return table(("Gauge", "Meaning"), ((_code(f"{PREFIX}.{name}"), text) for name, text in GAUGES.items()))
+
+
 SECTIONS = {
     README: {"settings": settings_section, "dags": dags_section},
-    OPERATIONS: {"retries": retries_section},
+    OPERATIONS: {"retries": retries_section, "metrics": metrics_section},
     PARAMS: {"params": params_section},
 }
 

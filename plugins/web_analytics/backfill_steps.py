@@ -10,10 +10,12 @@ from typing import Any
 
 from web_analytics import build, detection, history, locks, team_backfills, validate_steps, validation
 from web_analytics.clickhouse import ClickHouse
-from web_analytics.decision import GapCount, decide
+from web_analytics.concern import Concern
+from web_analytics.decision import GAP_KINDS, GapCount, decide
+from web_analytics.gaps import fill_command
 from web_analytics.history import TaskIdentity
 from web_analytics.locks import LockHeld, Owner
-from web_analytics.partitions import DateRange
+from web_analytics.partitions import ONE_DAY, DateRange, closed_at
 from web_analytics.runtime import (
     current_conf,
     current_task,
@@ -33,9 +35,13 @@ PUBLISH_TASK_ID = "build_date.publish"
 
 
 class BackfillIncomplete(RuntimeError):
-    """At least one planned date was not published."""
+    """At least one planned date was not published, or is not what the raw events say."""
 
     code = "backfill_incomplete"
+
+    def __init__(self, sentence: str, concern: Concern | None = None):
+        super().__init__(sentence)
+        self.concern = concern or Concern()
 
 
 def _settings_and_conf() -> tuple[Settings, BackfillConf]:
@@ -279,21 +285,36 @@ def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
         wrong = clickhouse.query(
             "report/list_failed_validations", {"dag_id": task.dag_id, "run_id": task.run_id}
         )
-    published = {row["partition_date"].isoformat() for row in rows}
-    failed = [day for day in decided["dates"] if day not in published]
+        published = {row["partition_date"].isoformat() for row in rows}
+        failed = [day for day in decided["dates"] if day not in published]
+        affected = [date.fromisoformat(day) for day in failed] or [row["partition_date"] for row in wrong]
+        concern = _concern(clickhouse, settings, decided["plan_id"], affected) if affected else None
     log.info("Published: %s.", ", ".join(sorted(published, reverse=True)) or "nothing")
     if failed:
         raise BackfillIncomplete(
             f"{len(failed)} of {len(decided['dates'])} dates were not built: {', '.join(failed)}. "
-            "The failed tasks of these dates say why; the next run builds what they lack."
+            "The failed tasks of these dates say why; the next run builds what they lack.",
+            concern,
         )
     if wrong:
         raise BackfillIncomplete(
             f"{len(wrong)} of {len(published)} built dates are not what the raw events say: "
             f"{', '.join(row['partition_date'].isoformat() for row in wrong)}. The task validate of these dates "
-            "names the first difference and the command that builds the date again."
+            "names the first difference and the command that builds the date again.",
+            concern,
         )
     return {"published": sorted(published, reverse=True), "failed": failed}
+
+
+def _concern(clickhouse: ClickHouse, settings: Settings, plan_id: str, days: list[date]) -> Concern:
+    """Whom dates concern that were not built or are wrong."""
+    row = clickhouse.query("report/count_planned_teams", {"plan_id": plan_id, "dates": tuple(days)})[0]
+    partitions = DateRange(min(days), max(days) + ONE_DAY)
+    return Concern(
+        since=closed_at(partitions.start, settings.settling),
+        teams=row["teams"],
+        commands=(fill_command(partitions, GAP_KINDS),),
+    )
 
 
 def _scope(detected: dict[str, Any]) -> detection.DetectionScope:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from web_analytics import step_log
+from web_analytics import alerts, posthog_capture, step_log
 from web_analytics.retries import ClickHouseRetryPolicy
 from web_analytics.settings import queue_of_tasks
 
@@ -25,4 +25,12 @@ DEFAULT_ARGS = {
     "on_failure_callback": [step_log.log_failure],
     "on_retry_callback": [step_log.log_retry],
     "on_skipped_callback": [step_log.log_skip],
+}
+
+# For the one task that sums up a run, so that people get one message per run.
+TELLS_PEOPLE = {"on_failure_callback": [*DEFAULT_ARGS["on_failure_callback"], alerts.run_failed]}
+# And for the one that sums up a backfill.
+FINISHES_BACKFILL = {
+    "on_failure_callback": [*TELLS_PEOPLE["on_failure_callback"], posthog_capture.backfill_failed],
+    "on_success_callback": [*DEFAULT_ARGS["on_success_callback"], posthog_capture.backfill_succeeded],
 }

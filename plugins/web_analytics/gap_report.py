@@ -23,7 +23,7 @@ class GapReportLink(BaseOperatorLink):
         from airflow.configuration import conf
 
         base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
-        return f"{base}/web-analytics/gap-reports/{quote(ti_key.run_id, safe='')}"
+        return f"{base}/web-analytics/gap-reports/{ti_key.dag_id}/{quote(ti_key.run_id, safe='')}"
 
 
 @cache

@@ -36,6 +36,7 @@ PERMANENT: dict[int | str, str] = {
     "approval_outdated": "a person has to see and approve it again",
     "backfill_incomplete": "the tasks of the dates were tried already",
     "cleanup_failed": "a person has to look at what happened",
+    "health_failing": "a person has to look at the reasons",
     "lock_lost": "the date belongs to another run now",
     "schema_mismatch": "the schema has to be changed first",
     "validation_failed": "the tables have to be built again first",

@@ -145,6 +145,20 @@ def _of_region(environment: Mapping[str, str], suffix: str) -> dict[str, str]:
     return {**environment, **own}
 
 
+def _optional_identifier(text: str) -> str:
+    return _identifier(text) if text else ""
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    addresses = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if any(not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address) for address in addresses):
+        raise ValueError
+    return addresses
+
+
+_OPTIONAL_CONNECTION = (_optional_identifier, "the id of an Airflow connection; empty: none is sent")
+
+
 def _setting(variable: str, default: str, parser: tuple[Callable[[str], Any], str], meaning: str):
     parse, accepted = parser
     metadata = {
@@ -272,6 +286,64 @@ class Settings:
         "query settings added to every heavy query",
     )
 
+    health_degraded_gap_hours: int = _setting(
+        "HEALTH_DEGRADED_GAP_HOURS",
+        "60",
+        whole_number(0, 100_000),
+        "the state is degraded once the oldest gap has waited longer",
+    )
+    health_failing_gap_hours: int = _setting(
+        "HEALTH_FAILING_GAP_HOURS",
+        "96",
+        whole_number(0, 100_000),
+        "and failing once it has waited longer than this",
+    )
+    health_degraded_freshness_hours: int = _setting(
+        "HEALTH_DEGRADED_FRESHNESS_HOURS",
+        "30",
+        whole_number(0, 100_000),
+        "degraded once the newest complete day ended longer ago",
+    )
+    health_failing_freshness_hours: int = _setting(
+        "HEALTH_FAILING_FRESHNESS_HOURS", "54", whole_number(0, 100_000), "failing once it ended longer ago"
+    )
+    health_degraded_success_percent: int = _setting(
+        "HEALTH_DEGRADED_SUCCESS_PERCENT",
+        "95",
+        whole_number(0, 100),
+        "degraded if fewer of the attempts to build succeed",
+    )
+    health_failing_success_percent: int = _setting(
+        "HEALTH_FAILING_SUCCESS_PERCENT", "80", whole_number(0, 100), "failing if fewer succeed"
+    )
+    freshness_deadline_minutes: int = _setting(
+        "FRESHNESS_DEADLINE_MINUTES",
+        "180",
+        whole_number(1, 7 * 24 * 60),
+        "a run of the backfill that takes longer is reported as late; read when the DAG file is parsed",
+    )
+    alert_slack_conn_id: str = _setting(
+        "ALERT_SLACK_CONN_ID", "", _OPTIONAL_CONNECTION, "Slack webhook to which messages go"
+    )
+    alert_email_conn_id: str = _setting(
+        "ALERT_EMAIL_CONN_ID", "", _OPTIONAL_CONNECTION, "SMTP server through which messages go"
+    )
+    alert_email_to: tuple[str, ...] = _setting(
+        "ALERT_EMAIL_TO", "", (_addresses, "a comma-separated list of e-mail addresses"), "who gets them"
+    )
+    posthog_conn_id: str = _setting(
+        "POSTHOG_CONN_ID",
+        "",
+        (_optional_identifier, "the id of an Airflow connection; empty: nothing is captured"),
+        "PostHog (host, project API key as password) in which each finished backfill is captured as an event",
+    )
+    alert_repeat_hours: int = _setting(
+        "ALERT_REPEAT_HOURS",
+        "24",
+        whole_number(1, 10_000),
+        "how often a state that stays bad is reported again",
+    )
+
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Reads and checks every variable.
@@ -289,7 +361,24 @@ class Settings:
                 values[each.name] = each.metadata["parse"](text)
             except (ValueError, KeyError, TypeError, OverflowError) as error:
                 raise BadSetting(variable, text, each.metadata["accepted"]) from error
+        if values["alert_email_conn_id"] and not values["alert_email_to"]:
+            raise BadSetting(
+                "WEB_ANALYTICS_ALERT_EMAIL_CONN_ID",
+                values["alert_email_conn_id"],
+                "the id of an Airflow connection, together with addresses in WEB_ANALYTICS_ALERT_EMAIL_TO",
+            )
         return cls(**values)
+
+    @classmethod
+    def peek(cls, name: str, environment: Mapping[str, str] | None = None) -> Any:
+        """One setting for a DAG file that is being imported: the default where the value is bad, which the first
+        task of a run refuses."""
+        environment = os.environ if environment is None else environment
+        [found] = [each.metadata for each in fields(cls) if each.name == name]
+        try:
+            return found["parse"](environment.get(found["variable"], "").strip() or found["default"])
+        except (ValueError, KeyError, TypeError, OverflowError):
+            return found["parse"](found["default"])
 
     @property
     def settling(self) -> timedelta:
@@ -302,6 +391,10 @@ class Settings:
     @property
     def max_gap_age(self) -> timedelta:
         return timedelta(hours=self.max_gap_age_hours)
+
+    @property
+    def alert_repeat(self) -> timedelta:
+        return timedelta(hours=self.alert_repeat_hours)
 
 
 def settings_table() -> list[tuple[str, str, str, str]]:
@@ -555,3 +648,16 @@ class TeamBackfillConf:
             None,
         )
         return cls(_conf_team_id(conf), days, _conf_boolean(conf, "dry_run"))
+
+
+@dataclass(frozen=True)
+class HealthConf:
+    """A run's conf of ``web_analytics_health``."""
+
+    days: int
+
+    @classmethod
+    def parse(cls, conf: Mapping[str, Any]) -> HealthConf:
+        """:raises BadSetting: naming the parameter, its value and what is accepted."""
+        reject_unknown(conf, ("days",))
+        return cls(_conf_number(conf, "days", 1, 365, 7))

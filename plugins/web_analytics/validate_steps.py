@@ -11,9 +11,10 @@ from typing import Any
 
 from web_analytics import adoption, history, validation
 from web_analytics.clickhouse import ClickHouse
+from web_analytics.concern import Concern
 from web_analytics.history import TaskIdentity
 from web_analytics.locks import LockHeld
-from web_analytics.partitions import DateRange, closed_part, newest_closed_day, newest_first
+from web_analytics.partitions import DateRange, closed_part, day_end, newest_closed_day, newest_first
 from web_analytics.runtime import (
     current_conf,
     current_task,
@@ -167,7 +168,14 @@ def report(chosen: dict[str, Any] | None, checked: Sequence[dict[str, Any]]) -> 
     if summary["next"]:
         log.info("To run next: %s", summary["next"])
     if any(result.failed for result in results):
-        raise ValidationFailed(validation.failure_sentence(results))
+        failure = ValidationFailed(validation.failure_sentence(results))
+        wrong = [result for result in results if result.failed]
+        failure.concern = Concern(
+            since=day_end(min(date.fromisoformat(result.day) for result in wrong)),
+            teams=len({team_id for result in wrong for team_id in result.team_ids}),
+            commands=(summary["next"],),
+        )
+        raise failure
     if unchecked:
         raise ValidationFailed(
             f"{len(unchecked)} of {len(chosen['days'])} days could not be checked: {', '.join(unchecked)}; "

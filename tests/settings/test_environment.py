@@ -36,6 +36,18 @@ DEFAULTS = {
     "WEB_ANALYTICS_REGIONS": (),
     "WEB_ANALYTICS_QUEUE": "",
     "WEB_ANALYTICS_CLICKHOUSE_SETTINGS": {},
+    "WEB_ANALYTICS_HEALTH_DEGRADED_GAP_HOURS": 60,
+    "WEB_ANALYTICS_HEALTH_FAILING_GAP_HOURS": 96,
+    "WEB_ANALYTICS_HEALTH_DEGRADED_FRESHNESS_HOURS": 30,
+    "WEB_ANALYTICS_HEALTH_FAILING_FRESHNESS_HOURS": 54,
+    "WEB_ANALYTICS_HEALTH_DEGRADED_SUCCESS_PERCENT": 95,
+    "WEB_ANALYTICS_HEALTH_FAILING_SUCCESS_PERCENT": 80,
+    "WEB_ANALYTICS_FRESHNESS_DEADLINE_MINUTES": 180,
+    "WEB_ANALYTICS_ALERT_SLACK_CONN_ID": "",
+    "WEB_ANALYTICS_ALERT_EMAIL_CONN_ID": "",
+    "WEB_ANALYTICS_ALERT_EMAIL_TO": (),
+    "WEB_ANALYTICS_ALERT_REPEAT_HOURS": 24,
+    "WEB_ANALYTICS_POSTHOG_CONN_ID": "",
 }
 
 ACCEPTED = {
@@ -68,6 +80,18 @@ ACCEPTED = {
         },
         '{"use_uncompressed_cache": true}': {"use_uncompressed_cache": True},
     },
+    "HEALTH_DEGRADED_GAP_HOURS": {"0": 0, "100000": 100_000},
+    "HEALTH_FAILING_GAP_HOURS": {"0": 0, "100000": 100_000},
+    "HEALTH_DEGRADED_FRESHNESS_HOURS": {"0": 0, "100000": 100_000},
+    "HEALTH_FAILING_FRESHNESS_HOURS": {"0": 0, "100000": 100_000},
+    "HEALTH_DEGRADED_SUCCESS_PERCENT": {"0": 0, "100": 100},
+    "HEALTH_FAILING_SUCCESS_PERCENT": {"0": 0, "100": 100},
+    "FRESHNESS_DEADLINE_MINUTES": {"1": 1, "10080": 10_080},
+    "ALERT_SLACK_CONN_ID": {"on-call": "on-call"},
+    "ALERT_EMAIL_CONN_ID": {},  # only together with the addresses: tests/alerts
+    "ALERT_EMAIL_TO": {"a@b, c@d.example,a@b,": ("a@b", "c@d.example")},
+    "ALERT_REPEAT_HOURS": {"1": 1, "10000": 10_000},
+    "POSTHOG_CONN_ID": {"ours": "ours"},
 }
 
 NOT_A_NUMBER = ["a", "1.5", "1e3", "0x10", "--1", "1 2", "1;DROP TABLE events", "٣x", "NaN", "inf", "true"]
@@ -107,6 +131,15 @@ REFUSED = {
         '{"max_threads": [1]}',
         '{"max_threads": {"a": 1}}',
     ],
+    "HEALTH_DEGRADED_GAP_HOURS": ["-1", "100001", *NOT_A_NUMBER],
+    "HEALTH_FAILING_GAP_HOURS": ["-1", "100001", *NOT_A_NUMBER],
+    "HEALTH_DEGRADED_FRESHNESS_HOURS": ["-1", "100001", *NOT_A_NUMBER],
+    "HEALTH_FAILING_FRESHNESS_HOURS": ["-1", "100001", *NOT_A_NUMBER],
+    "HEALTH_DEGRADED_SUCCESS_PERCENT": ["-1", "101", "95%", *NOT_A_NUMBER],
+    "HEALTH_FAILING_SUCCESS_PERCENT": ["-1", "101", "80%", *NOT_A_NUMBER],
+    "FRESHNESS_DEADLINE_MINUTES": ["0", "10081", *NOT_A_NUMBER],
+    "ALERT_EMAIL_TO": ["nobody", "a@b c@d", "a@b@c", "<a@b>"],
+    "ALERT_REPEAT_HOURS": ["0", "10001", *NOT_A_NUMBER],
 }
 
 

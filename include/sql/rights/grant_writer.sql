@@ -1,4 +1,4 @@
--- What the role of the backfill, the team backfill and the cleanup may do: read the database, write this package's
+-- What the role of the backfill, the team backfill, the health check and the cleanup may do: read the database, write this package's
 -- own tables, end queries. It can neither change nor drop a table of events.
 -- Parameters: none.
 GRANT
@@ -7,6 +7,7 @@ GRANT
     SELECT ON system.columns,
     SELECT ON system.parts,
     SELECT ON system.processes,
+    SELECT ON system.query_log,
     INSERT, ALTER DELETE, CREATE TABLE, DROP TABLE, TRUNCATE ON {{ database }}.web_analytics_*,
     INSERT, ALTER DELETE, TRUNCATE ON {{ database }}.web_pre_aggregated_*,
     dictGet ON {{ database }}.web_pre_aggregated_*,

@@ -1,9 +1,10 @@
--- Creates the append-only history of decisions, attempts, validations and cleanups.
+-- Creates the append-only history of decisions, attempts, validations, cleanups and health checks.
 -- Parameters: none.
 CREATE TABLE IF NOT EXISTS web_analytics_backfill_log
 (
     logged_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'),
-    kind LowCardinality(String) COMMENT 'decision, attempt, validation, cleanup or team (its registration changed)',
+    kind LowCardinality(String)
+        COMMENT 'decision, attempt, validation, cleanup, team (its registration changed) or health',
     dag_id LowCardinality(String),
     run_id String,
     task_id LowCardinality(String),
@@ -11,7 +12,7 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_log
     try_number UInt16,
     partition_date Nullable(Date),
     table_name LowCardinality(String),
-    status LowCardinality(String) COMMENT 'decisions: backfill or skip; cleanups also rejected; all others: succeeded or failed',
+    status LowCardinality(String) COMMENT 'decisions: backfill or skip; cleanups also rejected; health: ok, degraded or failing; all others: succeeded or failed',
     reason String,
     error_code Int32,
     seconds Float64,

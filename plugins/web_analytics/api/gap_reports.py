@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
+from typing import Annotated
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from airflow.models.xcom import XComModel
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends, HTTPException, Path
 from fastapi.responses import HTMLResponse
 
 from web_analytics import gap_report
@@ -18,16 +19,18 @@ from web_analytics.api.security import reader
 DAG_ID, TASK_ID = "web_analytics_diagnostics", "show_data_gaps"
 
 router = APIRouter(prefix="/gap-reports", tags=["diagnostics"])
-xcom_reader = requires_access_dag("GET", DagAccessEntity.XCOM, DAG_ID)
+xcom_reader = requires_access_dag("GET", DagAccessEntity.XCOM)  # of the DAG in the path
 
 
-@router.get("/{run_id:path}", dependencies=[Depends(reader), Depends(xcom_reader)])
-def show_gap_report(run_id: str, session: SessionDep) -> HTMLResponse:
+@router.get("/{dag_id}/{run_id:path}", dependencies=[Depends(reader), Depends(xcom_reader)])
+def show_gap_report(
+    dag_id: Annotated[str, Path(pattern=f"^{DAG_ID}(__[a-z0-9]+)?$")], run_id: str, session: SessionDep
+) -> HTMLResponse:
     """The gap report of a run as a page."""
-    query = XComModel.get_many(run_id=run_id, key="return_value", task_ids=TASK_ID, dag_ids=DAG_ID, limit=1)
+    query = XComModel.get_many(run_id=run_id, key="return_value", task_ids=TASK_ID, dag_ids=dag_id, limit=1)
     found = session.scalars(query).first()
     if found is None:
-        raise HTTPException(404, f"Run {run_id} of {DAG_ID} has no gap report (yet).")
+        raise HTTPException(404, f"Run {run_id} of {dag_id} has no gap report (yet).")
     report = XComModel.deserialize_value(found)
     nonce = secrets.token_urlsafe(16)
     return HTMLResponse(

@@ -1,0 +1,58 @@
+"""
+### Web analytics: health
+
+One verdict on the pre-aggregation, once an hour: *ok*, *degraded* or *failing*, with the reasons, since when, and
+what to run. A failing verdict makes the run red. Changes nothing but its row in `web_analytics_backfill_log`.
+
+**What it looks at:** the oldest gap (and how long it has waited), how far the tables reach, failed attempts by error
+code, when `web_analytics_backfill` last decided, teams without data, locks and tables that builds left behind. The
+thresholds are the settings `WEB_ANALYTICS_HEALTH_*`.
+
+**Metrics** over `days` go to StatsD or OpenTelemetry as Airflow is configured, under `web_analytics.`; the names are
+in docs/operations.md. They are also in the log table, `kind = 'health'`, where the Grafana dashboard reads them.
+
+**Messages** go to Slack or e-mail, if configured, when the verdict changes and once a day while it stays bad.
+
+**By hand:** without conf the last 7 days, or for example `{"days": 30}`.
+
+**If a run fails:** with *is failing*, do what the reasons in the log of `check_health` say, from the first one on.
+Otherwise a query failed or a message could not be sent; the last line says which.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import Param, dag, task
+from airflow.timetables.trigger import CronTriggerTimetable
+
+from web_analytics.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
+from web_analytics.regions import for_each_region
+
+PARAMS = {
+    "days": Param(
+        7, type="integer", minimum=1, maximum=365, description="Period of rates and costs, in days."
+    ),
+}
+
+
+@dag(
+    dag_id="web_analytics_health",
+    # Not at the full hour: a run of the backfill has decided by then.
+    schedule=CronTriggerTimetable("20 * * * *", timezone="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    params=PARAMS,
+    tags=TAGS,
+    doc_md=__doc__,
+)
+def web_analytics_health():
+    @task(**TELLS_PEOPLE)
+    def check_health():
+        from web_analytics import health_steps
+
+        return health_steps.check_health()
+
+    check_health()
+
+
+for_each_region(web_analytics_health)
