@@ -19,6 +19,7 @@ from web_analytics.clickhouse import CORRECTNESS_SETTINGS
 from web_analytics.decision import GAP_KINDS
 
 BUCKET_MINUTES = (60, 30, 15)
+TOPOLOGIES = ("single", "replicated", "sharded")
 MAX_TEAM_BACKFILL_DAYS = 30
 
 
@@ -62,6 +63,10 @@ def _date(text: str) -> date:
 
 def _bucket_minutes(text: str) -> int:
     return BUCKET_MINUTES[BUCKET_MINUTES.index(int(text))]
+
+
+def _topology(text: str) -> str:
+    return TOPOLOGIES[TOPOLOGIES.index(text)]
 
 
 def _strategies(text: str) -> tuple[str, ...]:
@@ -261,6 +266,13 @@ class Settings:
         "clickhouse_default",
         (_identifier, "the id of an Airflow connection"),
         "the connection",
+    )
+    topology: str = _setting(
+        "TOPOLOGY",
+        "single",
+        (_topology, "single, replicated or sharded"),
+        "how the tables are created: on one node, replicated over the nodes of a cluster, or on each of its shards "
+        "(docs/scaling.md)",
     )
     queue: str = _setting(
         "QUEUE",

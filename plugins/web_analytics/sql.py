@@ -22,7 +22,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,199}")
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(SQL_ROOT),
         undefined=jinja2.StrictUndefined,
         autoescape=False,
@@ -30,6 +30,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
+    environment.globals["topology"] = "single"
+    return environment
 
 
 def _checked(name: str, value: str | int | bool | list[str]) -> str | int | bool | list[str]:

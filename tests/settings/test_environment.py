@@ -33,6 +33,7 @@ DEFAULTS = {
     "WEB_ANALYTICS_ROLLOUT_PERCENT": 100,
     "WEB_ANALYTICS_SOURCE": "posthog",
     "WEB_ANALYTICS_CLICKHOUSE_CONN_ID": "clickhouse_default",
+    "WEB_ANALYTICS_TOPOLOGY": "single",
     "WEB_ANALYTICS_REGIONS": (),
     "WEB_ANALYTICS_QUEUE": "",
     "WEB_ANALYTICS_CLICKHOUSE_SETTINGS": {},
@@ -71,6 +72,7 @@ ACCEPTED = {
     "ROLLOUT_PERCENT": {"0": 0, "100": 100},
     "SOURCE": {"posthog": "posthog"},
     "CLICKHOUSE_CONN_ID": {"other-connection": "other-connection"},
+    "TOPOLOGY": {"single": "single", "replicated": "replicated", "sharded": "sharded"},
     "REGIONS": {"eu": ("eu",), "eu, us1,eu": ("eu", "us1")},
     "QUEUE": {"heavy": "heavy"},
     "CLICKHOUSE_SETTINGS": {
@@ -118,6 +120,7 @@ REFUSED = {
     "ENABLED_TEAM_IDS": ["a", "1;2", "-1", "1.5", str(2**63), "1 2", "1 OR 1=1"],
     "TOP_TEAMS_LIMIT": ["0", "101", *NOT_A_NUMBER],
     "ROLLOUT_PERCENT": ["-1", "101", "50%", *NOT_A_NUMBER],
+    "TOPOLOGY": ["cluster", "Single", "single,sharded", "2"],
     "REGIONS": ["EU", "eu west", "eu;us", "1eu", "eu__west", "a" * 21],
     "SOURCE": ["nothing_of_this_name", "../schema/create_teams", "posthog.sql", "schema/create_teams", "a b"],
     "CLICKHOUSE_SETTINGS": [

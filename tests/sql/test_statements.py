@@ -38,6 +38,7 @@ SAMPLE_NAMES = {
     "materialized_columns": [[], ["mat_$host", "mat_$pathname", "mat_utm_source"]],
     "people_are_merged": [False, True],
     "stored": [False, True],
+    "topology": ["single", "replicated", "sharded"],
     "with_credentials": [False, True],
     "with_people": [False, True],
 }

@@ -1,7 +1,7 @@
 -- Creates the ledger: for each (partition, team, table) the build that its rows come from. The newest
 -- built_at holds. row_count 0 records that a build found nothing to store.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_analytics_backfill_ledger
+CREATE TABLE IF NOT EXISTS web_analytics_backfill_ledger{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
 (
     table_name LowCardinality(String),
     partition_date Date,
@@ -16,6 +16,6 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_ledger
     run_id String,
     query_id String
 )
-ENGINE = ReplacingMergeTree(built_at)
+ENGINE = {{ "Replicated" if topology != "single" }}ReplacingMergeTree(built_at)
 PARTITION BY toYYYYMM(partition_date)
 ORDER BY (partition_date, team_id, table_name)

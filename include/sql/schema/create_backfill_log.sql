@@ -1,6 +1,6 @@
 -- Creates the append-only history of decisions, attempts, validations, cleanups and health checks.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_analytics_backfill_log
+CREATE TABLE IF NOT EXISTS web_analytics_backfill_log{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
 (
     logged_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'),
     kind LowCardinality(String)
@@ -23,6 +23,6 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_log
     query_id String,
     details String COMMENT 'JSON: the numbers behind a decision, what an attempt built'
 )
-ENGINE = MergeTree
+ENGINE = {{ "Replicated" if topology != "single" }}MergeTree
 PARTITION BY toYYYYMM(logged_at)
 ORDER BY (kind, logged_at)

@@ -1,7 +1,7 @@
 -- Creates the plans: which teams of which partition a detection found, in which state. Keyed by detection, so
 -- that a repeated detection never mixes with its predecessor. Kept for 30 days.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_analytics_backfill_plan
+CREATE TABLE IF NOT EXISTS web_analytics_backfill_plan{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
 (
     plan_id String,
     partition_date Date,
@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_plan
     source_pageviews UInt64,
     planned_at DateTime('UTC') DEFAULT now('UTC')
 )
-ENGINE = MergeTree
+ENGINE = {{ "Replicated" if topology != "single" }}MergeTree
 PARTITION BY toYYYYMM(planned_at)
 ORDER BY (plan_id, partition_date, team_id)
 TTL planned_at + INTERVAL 30 DAY

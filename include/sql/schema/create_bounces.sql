@@ -1,7 +1,7 @@
 -- Creates the target web_pre_aggregated_bounces: one row per bucket, team and the session dimensions.
 -- Parameters: none.
 {% import "macros.sql" as macros %}
-CREATE TABLE IF NOT EXISTS {{ table }}
+CREATE TABLE IF NOT EXISTS {{ table }}{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
 (
     period_bucket DateTime('UTC'),
     team_id UInt64,
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS {{ table }}
     total_session_duration_state AggregateFunction(sum, Int64),
     total_session_count_state AggregateFunction(sum, UInt64)
 )
-ENGINE = AggregatingMergeTree
+ENGINE = {{ "Replicated" if topology != "single" }}AggregatingMergeTree
 PARTITION BY toYYYYMMDD(period_bucket)
 ORDER BY (team_id, period_bucket, host, device_type, {{ macros.dimensions | join(", ") }})
 COMMENT 'Written only by the web_analytics DAGs: any other write makes its sums wrong.'

@@ -1,7 +1,7 @@
 -- Creates the state of each team's first backfill; the newest version of a team's row holds. A selected team
 -- without a row, or whose state is not succeeded, is still to be backfilled.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_analytics_team_backfills
+CREATE TABLE IF NOT EXISTS web_analytics_team_backfills{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
 (
     team_id UInt64,
     state LowCardinality(String) COMMENT 'started, succeeded, failed, or left: was not selected any more',
@@ -11,5 +11,5 @@ CREATE TABLE IF NOT EXISTS web_analytics_team_backfills
     reason String COMMENT 'why it failed',
     version DateTime64(6, 'UTC') COMMENT 'the instant of which the state tells'
 )
-ENGINE = ReplacingMergeTree(version)
+ENGINE = {{ "Replicated" if topology != "single" }}ReplacingMergeTree(version)
 ORDER BY team_id

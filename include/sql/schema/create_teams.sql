@@ -1,7 +1,7 @@
 -- Creates the registry of teams: the newest version of a team's row holds. Written by the API, read by the
 -- strategy teams_table and by the dictionary web_pre_aggregated_teams_dict.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_pre_aggregated_teams
+CREATE TABLE IF NOT EXISTS web_pre_aggregated_teams{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
 (
     team_id UInt64,
     enabled Bool DEFAULT true,
@@ -10,5 +10,5 @@ CREATE TABLE IF NOT EXISTS web_pre_aggregated_teams
     enabled_by String DEFAULT '',
     version DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
 )
-ENGINE = ReplacingMergeTree(version)
+ENGINE = {{ "Replicated" if topology != "single" }}ReplacingMergeTree(version)
 ORDER BY team_id

@@ -1,6 +1,6 @@
 -- Creates the dictionary of enabled teams that queries ask with dictHas().
 -- Parameters: query (what it loads), user and password (only where the connection has a login of its own).
-CREATE DICTIONARY IF NOT EXISTS web_pre_aggregated_teams_dict
+CREATE DICTIONARY IF NOT EXISTS web_pre_aggregated_teams_dict{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
 (
     team_id UInt64,
     timezone String DEFAULT 'UTC',

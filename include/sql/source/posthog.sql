@@ -22,7 +22,7 @@ parsed.{{ parsed.index(name) + 1 }}
 if(ifNull(`mat_{{ name }}`, '') = 'null', '', ifNull(`mat_{{ name }}`, ''))
 {%- endif %}
 {%- endmacro %}
-CREATE OR REPLACE VIEW web_analytics_source_events AS
+CREATE OR REPLACE VIEW web_analytics_source_events{{ " ON CLUSTER '{cluster}'" if topology != "single" }} AS
 WITH
 {% if parsed %}
     JSONExtract(properties, 'Tuple({% for name in parsed %}`{{ name }}` String{{ ", " if not loop.last }}{% endfor %})') AS parsed,

@@ -1,0 +1,3 @@
+-- Which node answers.
+-- Parameters: none. Columns: host_name.
+SELECT hostName() AS host_name

@@ -1,0 +1,79 @@
+"""What the tables are on a cluster. Rendered, parsed and inspected; no cluster was at hand to run it on."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.support import differences_from_oracle
+from web_analytics import build, schema, sql
+from web_analytics.locks import Lock, Owner
+from web_analytics.schema import SchemaMismatch
+from web_analytics.settings import TOPOLOGIES
+
+CREATED = sorted(file.stem for file in (sql.SQL_ROOT / "schema").glob("create_*.sql"))
+CLUSTERS = [topology for topology in TOPOLOGIES if topology != "single"]
+NAMES = {"table": "web_pre_aggregated_stats", "database": "analytics", "with_credentials": False}
+
+
+def rendered(statement: str, topology: str) -> str:
+    return sql.render(f"schema/{statement}", {**NAMES, "topology": topology})
+
+
+@pytest.mark.parametrize("topology", CLUSTERS)
+@pytest.mark.parametrize("statement", CREATED)
+def test_on_a_cluster_everything_is_created_on_all_nodes_and_replicated(statement, topology):
+    text = rendered(statement, topology)
+    assert text.count("ON CLUSTER '{cluster}'") == 1
+    for engine in re.findall(r"^ENGINE = (\w+)", text, re.M):
+        assert engine.startswith("Replicated") or engine == "Distributed"
+    # Without a path of its own a table has the server's default one, with its UUID: no two tables share it.
+    assert "/clickhouse/" not in text
+
+
+@pytest.mark.parametrize("statement", CREATED)
+def test_on_one_node_nothing_of_a_cluster_is_there(statement):
+    if statement != "create_distributed":
+        assert not re.search("CLUSTER|Replicated|Distributed", rendered(statement, "single"))
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_migrations_and_the_view_reach_all_nodes(topology):
+    files = [*(sql.SQL_ROOT / "migrations").glob("*.sql"), sql.SQL_ROOT / "source" / "posthog.sql"]
+    for file in files:
+        path = file.relative_to(sql.SQL_ROOT).with_suffix("").as_posix()
+        text = sql.render(path, {"materialized_columns": [], "topology": topology})
+        assert text.count("ON CLUSTER") == (topology != "single"), path
+
+
+@pytest.mark.parametrize("topology", CLUSTERS)
+def test_a_build_works_on_tables_of_one_node(web_analytics_schema, topology, days):
+    """Per-run tables are plain ones whatever the target is, with the target's columns and keys."""
+    clickhouse = web_analytics_schema
+    clickhouse.topology = topology
+    made = build.Build(Lock(days(1)[0], Owner("a", "b"), "0123456789ab"))
+    build.create_tables(clickhouse, made)
+    shape = "SELECT engine, partition_key, sorting_key FROM system.tables WHERE database = currentDatabase() AND name = %(t)s"
+    columns = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = %(t)s ORDER BY position"
+    for table in build.TABLES:
+        for name in (made.fresh(table), made.clone(table)):
+            for question in (shape, columns):
+                expected = clickhouse.client.execute(question, {"t": table.name})
+                assert clickhouse.client.execute(question, {"t": name}) == expected
+
+
+def test_a_day_is_built_exactly_with_such_tables(source, settings, days):
+    source.enable(1, 2)
+    source.visits([1, 2], days(2))
+    source.clickhouse.topology = "replicated"
+    for _ in range(2):
+        build.build_partition(source.clickhouse, settings, days(1)[0], [1, 2])
+        build.build_partition(source.clickhouse, settings, days(1)[0], [2])
+    assert differences_from_oracle(source.clickhouse, days(1), [1, 2]) == []
+
+
+def test_a_connection_through_a_load_balancer_is_refused():
+    schema.check_one_node(["node-1", "node-1"])
+    with pytest.raises(SchemaMismatch, match=r"several nodes \(node-1, node-2\)"):
+        schema.check_one_node(["node-2", "node-1", "node-2"])
