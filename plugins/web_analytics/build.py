@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from web_analytics import locks
+from web_analytics import locks, sql
 from web_analytics.clickhouse import ClickHouse, external_table
 from web_analytics.history import TaskIdentity, attempt
 from web_analytics.locks import Lock, Owner, RunActivity
@@ -181,7 +181,16 @@ def create_tables(clickhouse: ClickHouse, build: Build) -> None:
     clickhouse.run("backfill/create_sessions", names={"sessions": build.sessions})
     for table in TABLES:
         for name in (build.fresh(table), build.clone(table)):
-            clickhouse.run("backfill/create_like_target", names={"table": name, "target": table.name})
+            _create_like_target(clickhouse, name, table)
+
+
+def _create_like_target(clickhouse: ClickHouse, name: str, table: PreAggregatedTable) -> None:
+    if clickhouse.topology == "single":
+        clickhouse.run("backfill/create_like_target", names={"table": name, "target": table.name})
+    else:
+        # Of this node alone: a copy of the target's definition would ask Keeper for the target's own path.
+        names: sql.Names = {"table": name, "topology": "single"}
+        clickhouse.run(f"schema/create_{table.short_name}", names=names)
 
 
 def fill_build_teams(

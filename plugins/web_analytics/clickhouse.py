@@ -125,11 +125,20 @@ class ClickHouse:
     :param conn_id: Airflow connection; its schema is the database all statements work in.
     :param origin: who asks (dag, run, task, map index, try); the beginning of every query_id.
     :param heavy_settings: query settings added to statements that are run with ``heavy=True``.
+    :param topology: of the tables (WEB_ANALYTICS_TOPOLOGY); statements that create or alter them depend on it.
     :ivar facts: what the statements were about (dates, table, number of teams), for the step's log line.
     """
 
-    def __init__(self, conn_id: str, *, origin: str = "", heavy_settings: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        conn_id: str,
+        *,
+        origin: str = "",
+        heavy_settings: Mapping[str, Any] | None = None,
+        topology: str = "single",
+    ):
         self.conn_id = conn_id
+        self.topology = topology
         self.origin = origin or f"local-{uuid.uuid4().hex[:12]}"
         self.heavy_settings = dict(heavy_settings or {})
         self.statistics: list[QueryStatistics] = []
@@ -227,7 +236,7 @@ class ClickHouse:
 
     def _execute(self, path, parameters, names, external_tables, heavy):
         """Executes a statement; if it may be repeated, again after a transient failure, up to three times."""
-        text = sql.render(path, names)
+        text = sql.render(path, {"topology": self.topology, **(names or {})})
         may_be_repeated = path in REPEATABLE_WRITES or REPEATABLE.match(text)
         return self._repeat(
             lambda: self._execute_once(path, text, parameters, external_tables, heavy),

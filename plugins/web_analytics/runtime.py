@@ -61,7 +61,10 @@ def open_clickhouse(settings: Settings, task: TaskIdentity) -> ClickHouse:
     from airflow.sdk import get_current_context
 
     clickhouse = ClickHouse(
-        settings.clickhouse_conn_id, origin=task.origin, heavy_settings=settings.clickhouse_settings
+        settings.clickhouse_conn_id,
+        origin=task.origin,
+        heavy_settings=settings.clickhouse_settings,
+        topology=settings.topology,
     )
     step_log.opened(clickhouse)
     get_current_context()["ti"].task.on_kill = clickhouse.cancel_running_query

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from web_analytics import sql
 from web_analytics.clickhouse import ClickHouse
@@ -58,9 +59,25 @@ def create_tables(clickhouse: ClickHouse) -> None:
     """Targets, registry of teams, ledger, log and plans."""
     for table in TABLES:
         clickhouse.run(f"schema/create_{table.short_name}", names={"table": table.name})
+        if clickhouse.topology == "sharded":
+            clickhouse.run("schema/create_distributed", names={"table": table.name})
     for statement in ("teams", "team_backfills", "backfill_ledger", "backfill_log", "backfill_plan"):
         clickhouse.run(f"schema/create_{statement}")
     migrate(clickhouse)
+
+
+def check_one_node(host_names: Iterable[str]) -> None:
+    """The tables of a build and its lock live on the node that the connection leads to.
+
+    :param host_names: which node answered, on several connections.
+    :raises SchemaMismatch: they are not the same.
+    """
+    found = sorted(set(host_names))
+    if len(found) > 1:
+        raise SchemaMismatch(
+            f"The connection leads to several nodes ({', '.join(found)}); name one of them as its host, "
+            "not a load balancer (docs/scaling.md)."
+        )
 
 
 def migrate(clickhouse: ClickHouse) -> list[str]:

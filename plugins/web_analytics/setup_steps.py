@@ -11,8 +11,19 @@ from web_analytics.settings import Settings
 log = logging.getLogger(__name__)
 
 
+# A load balancer that gives so many connections to one node does so for the length of a build too.
+CONNECTIONS_TRIED = 5
+
+
+def _node(settings: Settings) -> str:
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        return clickhouse.query("schema/host_name")[0]["host_name"]
+
+
 def create_tables() -> None:
+    """:raises SchemaMismatch: the connection leads to several nodes, or a table is of another form."""
     settings = Settings.load()
+    schema.check_one_node(_node(settings) for _ in range(CONNECTIONS_TRIED))
     with open_clickhouse(settings, current_task()) as clickhouse:
         schema.create_tables(clickhouse)
         validation.check_schema(clickhouse)  # tables that were there before stay as they are

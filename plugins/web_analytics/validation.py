@@ -251,8 +251,8 @@ def check_schema(clickhouse: ClickHouse) -> None:
             for row in clickhouse.query("verify/table_columns", {"table_name": table.name})
         }
         found = {**{f"column {name}": value for name, value in columns.items()}, **keys[0]}
-        # On a cluster the engine is ReplicatedAggregatingMergeTree.
-        found["engine"] = found["engine"].removeprefix("Replicated")
+        # On a cluster the engine is ReplicatedAggregatingMergeTree, in ClickHouse Cloud SharedAggregatingMergeTree.
+        found["engine"] = re.sub("^(Replicated|Shared)", "", found["engine"])
         for name in (*expected, *(name for name in found if name not in expected)):
             if expected.get(name) != found.get(name):
                 raise SchemaMismatch(
