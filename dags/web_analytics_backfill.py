@@ -71,6 +71,10 @@ PARAMS = {
         items={"type": "string", "enum": ["missing", "inconsistent", "stale", "orphan"]},
         description="Kinds of gap to act on; empty: missing (at 02:00: all).",
     ),
+    "priority": Param(
+        "newest", type="string", enum=["newest", "largest"], section=BUILD,
+        description="Which dates go first: the newest, or those with the most pageviews waiting.",
+    ),
     "rebuild": Param(
         False, type="boolean", section=BUILD,
         description="Build every date of the explicit range again, whatever its state.",

@@ -15,7 +15,7 @@ import hypothesis
 
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.decision import GAP_KINDS, GapCount
-from web_analytics.detection import DetectionScope, count_gaps
+from web_analytics.detection import DetectionScope, count_gaps, coverage_query
 from web_analytics.partitions import ONE_DAY, DateRange
 from web_analytics.retries import ClickHouseRetryPolicy
 from web_analytics.settings import BadSetting, Settings
@@ -174,10 +174,11 @@ def states(
     clickhouse: ClickHouse, settings: Settings, days: list[date], team_ids: list[int]
 ) -> dict[tuple[int, date], tuple[str, str]]:
     """The state in (stats, bounces) of each team and day that the detection knows anything of."""
+    coverage = coverage_query(clickhouse, settings, DateRange(min(days), max(days) + ONE_DAY))
     rows = clickhouse.query(
         "detect/coverage",
-        {"date_start": min(days), "date_end": max(days) + ONE_DAY},
-        {"bucket_minutes": settings.bucket_minutes},
+        coverage.parameters,
+        coverage.names,
         external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],
     )
     return {
@@ -207,8 +208,10 @@ def fingerprint(clickhouse: ClickHouse) -> dict[str, Any]:
         if engine in ("View", "Dictionary"):
             prints[name] = engine
         else:
+            # A merge in the background that drops replaced rows changes nothing.
+            final = "FINAL" if engine == "ReplacingMergeTree" else ""
             prints[name] = clickhouse.client.execute(
-                f"SELECT count(), groupBitXor(sipHash64(*)) FROM `{name}`"
+                f"SELECT count(), groupBitXor(sipHash64(*)) FROM `{name}` {final}"
             )
     return prints
 

@@ -110,6 +110,7 @@ def detect(logical_date: datetime | None) -> dict[str, Any]:
                 "state": gap.state,
                 "teams": gap.teams,
                 "source_pageviews": gap.source_pageviews,
+                "priority_teams": gap.priority_teams,
             }
             for gap in gaps
         ],

@@ -49,6 +49,10 @@ CORRECTNESS_SETTINGS: dict[str, Any] = {
     "optimize_throw_if_noop": 0,
 }
 
+# Under the user's own query settings: a heavy query takes one core, and that only when nobody else wants it (nice
+# 19, which the server may set where it has CAP_SYS_NICE). Dashboards go first; docs/performance.md has the figures.
+HEAVY_DEFAULTS: dict[str, Any] = {"max_threads": 1, "os_thread_priority": 19}
+
 # Statements that end with the same rows however often they are executed: a transient failure of one costs a
 # pause, not a try of the task. Others are repeated together with what empties their table (ClickHouse.repeat).
 REPEATABLE = re.compile(
@@ -124,7 +128,7 @@ class ClickHouse:
 
     :param conn_id: Airflow connection; its schema is the database all statements work in.
     :param origin: who asks (dag, run, task, map index, try); the beginning of every query_id.
-    :param heavy_settings: query settings added to statements that are run with ``heavy=True``.
+    :param heavy_settings: query settings added to statements that are run with ``heavy=True``, over HEAVY_DEFAULTS.
     :param topology: of the tables (WEB_ANALYTICS_TOPOLOGY); statements that create or alter them depend on it.
     :ivar facts: what the statements were about (dates, table, number of teams), for the step's log line.
     """
@@ -140,7 +144,7 @@ class ClickHouse:
         self.conn_id = conn_id
         self.topology = topology
         self.origin = origin or f"local-{uuid.uuid4().hex[:12]}"
-        self.heavy_settings = dict(heavy_settings or {})
+        self.heavy_settings = {**HEAVY_DEFAULTS, **(heavy_settings or {})}
         self.statistics: list[QueryStatistics] = []
         self.facts: dict[str, Any] = {}
         self._sequence = itertools.count(1)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from web_analytics import detection
 from web_analytics.clickhouse import ClickHouse, Row, external_table
-from web_analytics.decision import GAP_KINDS
+from web_analytics.decision import GAP_KINDS, SMALL
 from web_analytics.partitions import ONE_DAY, DateRange, closed_part, is_open
 from web_analytics.settings import MAX_RANGE_DAYS, BadSetting, Settings
 from web_analytics.tables import TABLES
@@ -28,6 +29,7 @@ CODES = {
     "orphan": "r",
     OPEN: "o",
     IDLE: "-",
+    SMALL: "t",
     OUTSIDE: "x",
     NOT_ENABLED: "n",
 }
@@ -125,7 +127,6 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     """
     closed = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
     range_parameters = {"date_start": closed.start, "date_end": closed.end}
-    names = {"bucket_minutes": settings.bucket_minutes}
     enabled = select_teams(clickhouse, settings).team_ids
     others: Iterable[int] = ()
     shown: Iterable[int] = enabled
@@ -137,26 +138,29 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
             "coverage/list_other_teams", range_parameters, external_tables=[_teams(enabled)], heavy=True
         )
         others = [row["team_id"] for row in rows]
+    # All teams: as the last detection left the kept activity. The teams of the page: up to this moment.
+    behind = detection.coverage_query(clickhouse, settings, closed, may_be_behind=True)
     ranked = clickhouse.query(
         "coverage/rank_teams",
         {
-            **range_parameters,
+            **behind.parameters,
             "row_limit": view.page_size,
             "row_offset": (view.page - 1) * view.page_size,
         },
-        names,
+        behind.names,
         external_tables=[_teams(shown), external_table("other_teams", "team_id", "UInt64", sorted(others))],
         heavy=True,
     )
     detailed = [row["team_id"] for row in ranked if row["enabled"]]
     known = {}
     if detailed and len(closed):
+        up_to_date = detection.coverage_query(clickhouse, settings, closed)
         known = {
             row["team_id"]: row
             for row in clickhouse.query(
                 "coverage/list_states",
-                range_parameters,
-                names,
+                up_to_date.parameters,
+                up_to_date.names,
                 external_tables=[_teams(detailed)],
                 heavy=True,
             )
@@ -209,10 +213,11 @@ def read_cell(
     """Everything known of one team's day: the source, what each table holds, the build it is from, failures."""
     enabled = team_id in select_teams(clickhouse, settings).team_ids
     range_parameters = {"date_start": day, "date_end": day + ONE_DAY}
+    coverage = detection.coverage_query(clickhouse, settings, DateRange(day, day + ONE_DAY))
     known = clickhouse.query(
         "coverage/read_cell",
-        range_parameters,
-        {"bucket_minutes": settings.bucket_minutes},
+        coverage.parameters,
+        coverage.names,
         external_tables=[_teams([team_id])],
         heavy=True,
     )

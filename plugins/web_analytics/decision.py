@@ -7,25 +7,34 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from web_analytics.partitions import closed_at, newest_first
+from web_analytics.partitions import closed_at
 
 MISSING = "missing"
 INCONSISTENT = "inconsistent"
 STALE = "stale"
 ORPHAN = "orphan"
 COMPLETE = "complete"
+SMALL = "small"  # fewer pageviews than WEB_ANALYTICS_MIN_DAILY_PAGEVIEWS
 GAP_KINDS = (MISSING, INCONSISTENT, STALE, ORPHAN)
+
+NEWEST, LARGEST = "newest", "largest"
+PRIORITIES = (NEWEST, LARGEST)
 
 
 @dataclass(frozen=True)
 class GapCount:
-    """How many teams of one (table, partition) are in one state."""
+    """How many teams of one (table, partition) are in one state.
+
+    :ivar source_pageviews: pageviews of these teams in the source on this day.
+    :ivar priority_teams: how many of them go before others (WEB_ANALYTICS_PRIORITY_TEAM_IDS).
+    """
 
     partition_date: date
     table_name: str
     state: str
     teams: int
     source_pageviews: int
+    priority_teams: int = 0
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> GapCount:
@@ -33,7 +42,12 @@ class GapCount:
         if isinstance(partition_date, str):
             partition_date = date.fromisoformat(partition_date)
         return cls(
-            partition_date, row["table_name"], row["state"], int(row["teams"]), int(row["source_pageviews"])
+            partition_date,
+            row["table_name"],
+            row["state"],
+            int(row["teams"]),
+            int(row["source_pageviews"]),
+            int(row.get("priority_teams", 0)),
         )
 
 
@@ -45,6 +59,7 @@ class Rule:
     :ivar max_gap_age: a gap older than this is filled although the threshold is not reached.
     :ivar daily_build_date: the newest closed day in the 02:00 run; None in any other run.
     :ivar rebuild: build every detected date, whatever its state.
+    :ivar priority: which dates go first: the newest, or those with the largest number of pageviews waiting.
     """
 
     min_missing_partitions: int
@@ -53,13 +68,14 @@ class Rule:
     max_partitions: int
     daily_build_date: date | None = None
     rebuild: bool = False
+    priority: str = NEWEST
 
 
 @dataclass(frozen=True)
 class Decision:
     """What a run does and why.
 
-    :ivar dates: what this run builds, newest first.
+    :ivar dates: what this run builds, in this order.
     :ivar dates_left: dates with gaps that the limit leaves to the next run.
     """
 
@@ -84,6 +100,22 @@ def count_missing_partitions(gaps: Sequence[GapCount]) -> int:
     return len({(gap.table_name, gap.partition_date) for gap in gaps if gap.state == MISSING})
 
 
+def in_order(gaps: Sequence[GapCount], priority: str) -> list[date]:
+    """The dates of the gaps: first those of priority teams, then the newest or the largest."""
+    waiting: dict[date, int] = {}
+    of_priority_teams = set()
+    for gap in gaps:
+        # Both tables wait for the same pageviews.
+        waiting[gap.partition_date] = max(waiting.get(gap.partition_date, 0), gap.source_pageviews)
+        if gap.priority_teams:
+            of_priority_teams.add(gap.partition_date)
+
+    def rank(day: date) -> tuple:
+        return day in of_priority_teams, waiting[day] if priority == LARGEST else 0, day
+
+    return sorted(waiting, key=rank, reverse=True)
+
+
 def decide(gaps: Sequence[GapCount], rule: Rule, now: datetime) -> Decision:
     """Applies the ≥3 rule, the maximum gap age and the daily build to what was detected.
 
@@ -91,8 +123,8 @@ def decide(gaps: Sequence[GapCount], rule: Rule, now: datetime) -> Decision:
     :param now: the instant the ages are counted to.
     """
     missing = count_missing_partitions(gaps)
-    all_dates = newest_first(gap.partition_date for gap in gaps)
-    oldest = all_dates[-1] if all_dates else None
+    all_dates = in_order(gaps, rule.priority)
+    oldest = min(all_dates, default=None)
     age = max(now - closed_at(oldest, rule.settling), timedelta()) if oldest else timedelta()
     counted = f"{missing} missing partition{'' if missing == 1 else 's'}"
     threshold = f"threshold {rule.min_missing_partitions}"
@@ -127,7 +159,10 @@ def decide(gaps: Sequence[GapCount], rule: Rule, now: datetime) -> Decision:
         )
     chosen = tuple(dates[: rule.max_partitions])
     if len(chosen) < len(dates):
-        reason += f"; the {len(chosen)} newest of {len(dates)} dates are built now"
+        first = rule.priority
+        if any(gap.priority_teams for gap in gaps):
+            first += ", those of priority teams before others,"
+        reason += f"; the {len(chosen)} {first} of {len(dates)} dates are built now"
     return Decision(
         backfill=bool(chosen),
         reason=reason,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from web_analytics import activity
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.decision import COMPLETE, GAP_KINDS, MISSING, GapCount, Rule
 from web_analytics.partitions import ONE_DAY, DateRange, closed_part, lookback, newest_closed_day
@@ -28,14 +29,6 @@ class DetectionScope:
     partitions: DateRange
     states: tuple[str, ...]
     nightly: bool
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        return {
-            "date_start": self.partitions.start,
-            "date_end": self.partitions.end,
-            "states": self.states,
-        }
 
 
 def is_nightly(logical_date: datetime | None) -> bool:
@@ -72,6 +65,67 @@ def rule_of(conf: BackfillConf, settings: Settings, scope: DetectionScope, now: 
         max_partitions=conf.max_partitions,
         daily_build_date=newest_closed_day(now, settings.settling) if builds_daily else None,
         rebuild=conf.rebuild,
+        priority=conf.priority,
+    )
+
+
+@dataclass(frozen=True)
+class CoverageQuery:
+    """How to ask ``detect/coverage.sql`` about some days.
+
+    :ivar parameters: its values; :ivar names: its flags.
+    """
+
+    parameters: dict[str, Any]
+    names: dict[str, Any]
+
+
+# Team-days in one statement: what bounds the memory of detection (about 130 MB).
+TEAM_DAYS_PER_STATEMENT = 600_000
+MAX_DAYS_PER_STATEMENT = 30
+
+
+def coverage_query(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    days: DateRange,
+    *,
+    kinds: Sequence[str] = (),
+    may_be_behind: bool = False,
+) -> CoverageQuery:
+    """How to ask about a range in one statement. Nothing is written.
+
+    Days that the kept activity covers are looked up there, together with what was ingested since; others, or all
+    with ``WEB_ANALYTICS_ACTIVITY=scanned``, are scanned. Both give the same answer.
+
+    :param kinds: the only kinds of gap that are of interest; empty for every state.
+    :param may_be_behind: take the kept activity as it was refreshed last (:func:`store_plan` has just done it; a
+        page that is looked at can say as of when).
+    """
+    kept = activity.coverage_of(clickhouse, settings) if activity.is_kept(settings) else None
+    is_kept = kept is not None and kept.covers(days)
+    return CoverageQuery(
+        parameters={
+            "date_start": days.start,
+            "date_end": days.end,
+            "min_daily_pageviews": settings.min_daily_pageviews,
+            "stale_min_events": settings.stale_min_events,
+            "since": activity.as_text(kept.since if is_kept else activity.EPOCH),
+        },
+        names={
+            **activity.scan_names(clickhouse, settings),
+            "activity_is_kept": is_kept,
+            "with_new": not may_be_behind,
+            "only_gaps": bool(kinds) and COMPLETE not in kinds,
+            "only_missing": tuple(kinds) == (MISSING,),
+        },
+    )
+
+
+def in_pieces(days: DateRange, teams: int) -> Iterator[DateRange]:
+    """A range in pieces whose team-days one statement can hold, the newest first."""
+    return activity.chunks(
+        days, max(1, min(MAX_DAYS_PER_STATEMENT, TEAM_DAYS_PER_STATEMENT // max(1, teams)))
     )
 
 
@@ -79,13 +133,20 @@ def count_gaps(
     clickhouse: ClickHouse, settings: Settings, scope: DetectionScope, teams: TeamSelection
 ) -> list[GapCount]:
     """Detects without writing anything."""
-    rows = clickhouse.query(
-        "detect/count_gaps",
-        scope.parameters,
-        {"stored": False, "bucket_minutes": settings.bucket_minutes},
-        external_tables=[teams.as_external_table()],
-        heavy=True,
-    )
+    rows = []
+    for days in in_pieces(scope.partitions, len(teams)):
+        part = coverage_query(clickhouse, settings, days, kinds=scope.states)
+        rows += clickhouse.query(
+            "detect/count_gaps",
+            {
+                **part.parameters,
+                "states": scope.states,
+                "priority_team_ids": list(settings.priority_team_ids),
+            },
+            {**part.names, "stored": False},
+            external_tables=[teams.as_external_table()],
+            heavy=True,
+        )
     return [GapCount.from_row(row) for row in rows]
 
 
@@ -96,18 +157,25 @@ def store_plan(
     teams: TeamSelection,
     plan_id: str,
 ) -> list[GapCount]:
-    """Detects and stores which teams of which partitions were found, under ``plan_id``."""
-    parameters = {**scope.parameters, "plan_id": plan_id}
-    clickhouse.run(
-        "detect/insert_plan",
-        parameters,
-        {"bucket_minutes": settings.bucket_minutes},
-        external_tables=[teams.as_external_table()],
-        heavy=True,
+    """Brings the kept activity up to date, detects, and stores which teams of which partitions were found, under
+    ``plan_id``."""
+    if activity.is_kept(settings):
+        activity.refresh(clickhouse, settings, scope.partitions)
+    for days in in_pieces(scope.partitions, len(teams)):
+        part = coverage_query(clickhouse, settings, days, kinds=scope.states, may_be_behind=True)
+        clickhouse.run(
+            "detect/insert_plan",
+            {**part.parameters, "plan_id": plan_id, "states": scope.states},
+            part.names,
+            external_tables=[teams.as_external_table()],
+            heavy=True,
+        )
+    rows = clickhouse.query(
+        "detect/count_gaps",
+        {"plan_id": plan_id, "states": scope.states, "priority_team_ids": list(settings.priority_team_ids)},
+        {"stored": True},
     )
-    return [
-        GapCount.from_row(row) for row in clickhouse.query("detect/count_gaps", parameters, {"stored": True})
-    ]
+    return [GapCount.from_row(row) for row in rows]
 
 
 def planned_teams(clickhouse: ClickHouse, plan_id: str, partition_date: date) -> list[int]:

@@ -139,15 +139,11 @@ def find_gaps(
     with_open_days = DateRange(closed.start, max(closed.end, now.astimezone(UTC).date() + ONE_DAY))
     rows: list[dict[str, Any]] = []
     if teams and with_open_days:
+        coverage = detection.coverage_query(clickhouse, settings, with_open_days)
         rows = clickhouse.query(
             "report/team_gaps",
-            {
-                "date_start": with_open_days.start,
-                "date_end": with_open_days.end,
-                "open_from": closed.end,
-                "team_limit": MAX_TEAMS,
-            },
-            {"bucket_minutes": settings.bucket_minutes},
+            {**coverage.parameters, "open_from": closed.end, "team_limit": MAX_TEAMS},
+            coverage.names,
             external_tables=[teams.as_external_table()],
             heavy=True,
         )

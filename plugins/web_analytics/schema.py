@@ -56,12 +56,20 @@ class SchemaMismatch(RuntimeError):
 
 
 def create_tables(clickhouse: ClickHouse) -> None:
-    """Targets, registry of teams, ledger, log and plans."""
+    """Targets, registry of teams, ledger, log, plans and activity."""
     for table in TABLES:
         clickhouse.run(f"schema/create_{table.short_name}", names={"table": table.name})
         if clickhouse.topology == "sharded":
             clickhouse.run("schema/create_distributed", names={"table": table.name})
-    for statement in ("teams", "team_backfills", "backfill_ledger", "backfill_log", "backfill_plan"):
+    for statement in (
+        "teams",
+        "team_backfills",
+        "backfill_ledger",
+        "backfill_log",
+        "backfill_plan",
+        "activity",
+        "activity_scans",
+    ):
         clickhouse.run(f"schema/create_{statement}")
     migrate(clickhouse)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from web_analytics import sql, strategies
 from web_analytics.clickhouse import CORRECTNESS_SETTINGS
-from web_analytics.decision import GAP_KINDS
+from web_analytics.decision import GAP_KINDS, NEWEST, PRIORITIES
 
 BUCKET_MINUTES = (60, 30, 15)
 TOPOLOGIES = ("single", "replicated", "sharded")
@@ -81,6 +81,10 @@ def _team_ids(text: str) -> tuple[int, ...]:
     if any(team_id < 0 or team_id >= 2**63 for team_id in ids):
         raise ValueError
     return ids
+
+
+def _activity(text: str) -> str:
+    return ("kept", "scanned")[("kept", "scanned").index(text)]
 
 
 def _identifier(text: str) -> str:
@@ -255,6 +259,31 @@ class Settings:
         whole_number(0, 100),
         "share of the strategies' teams that is pre-aggregated, always the same teams: for a gradual rollout",
     )
+    priority_team_ids: tuple[int, ...] = _setting(
+        "PRIORITY_TEAM_IDS",
+        "",
+        (_team_ids, "a comma-separated list of team ids"),
+        "dates on which these teams have gaps are built before others",
+    )
+    min_daily_pageviews: int = _setting(
+        "MIN_DAILY_PAGEVIEWS",
+        "0",
+        whole_number(0, 2**31),
+        "a team's day with fewer pageviews is not worth a build: its state is `small`, no gap",
+    )
+    stale_min_events: int = _setting(
+        "STALE_MIN_EVENTS",
+        "1",
+        whole_number(1, 2**31),
+        "a team's built day is stale from so many events on that arrived after it was read",
+    )
+    activity: str = _setting(
+        "ACTIVITY",
+        "kept",
+        (_activity, "kept or scanned"),
+        "where detection learns what the source holds: from the table that it keeps, or from a scan each time "
+        "(for a source without a useful ingestion time)",
+    )
     source: str = _setting(
         "SOURCE",
         "posthog",
@@ -295,7 +324,7 @@ class Settings:
             "a JSON object of ClickHouse query settings that limit resources, such as max_threads or "
             "max_memory_usage, none of them fixed by the package",
         ),
-        "query settings added to every heavy query",
+        "query settings added to every heavy query, over `max_threads` 1 and `os_thread_priority` 19",
     )
 
     health_degraded_gap_hours: int = _setting(
@@ -486,6 +515,7 @@ class BackfillConf:
 
     :ivar date_start: with ``date_end`` the explicit half-open range; otherwise both None.
     :ivar kinds: empty where the conf names none.
+    :ivar priority: which dates go first, see :func:`web_analytics.decision.in_order`.
     """
 
     days_back: int
@@ -495,6 +525,7 @@ class BackfillConf:
     max_partitions: int
     min_missing_partitions: int
     kinds: tuple[str, ...]
+    priority: str
     rebuild: bool
     dry_run: bool
 
@@ -529,6 +560,9 @@ class BackfillConf:
             ),
             kinds=_conf_list(
                 conf, "kinds", lambda kind: kind in GAP_KINDS, "a list of " + ", ".join(GAP_KINDS)
+            ),
+            priority=_conf_value(
+                conf, "priority", lambda value: value in PRIORITIES, " or ".join(PRIORITIES), NEWEST
             ),
             rebuild=rebuild,
             dry_run=_conf_boolean(conf, "dry_run"),

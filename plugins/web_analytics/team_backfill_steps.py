@@ -252,10 +252,11 @@ def _gaps(
 ) -> list[dict[str, Any]]:
     if not dates or not team_ids:
         return []
+    coverage = detection.coverage_query(clickhouse, settings, dates, kinds=states)
     return clickhouse.query(
         "teams/list_gaps",
-        {"date_start": dates.start, "date_end": dates.end, "states": states},
-        {"bucket_minutes": settings.bucket_minutes},
+        {**coverage.parameters, "states": states},
+        coverage.names,
         external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],
         heavy=True,
     )

@@ -23,7 +23,7 @@ from tests.chaos.faults import KINDS, SCHEDULER_KIND
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXPERIMENT_NAMES = ("no-lock", "no-verify", "async-delete", "async-delete-unchecked", "no-replace")
 START_SECONDS = 300
-SILENCE_SECONDS = 720  # longer than a trial may take: then its worker itself hangs
+SILENCE_SECONDS = 1380  # longer than a trial may take: then its worker itself hangs
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -35,7 +35,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--kinds", nargs="+", choices=[*KINDS, SCHEDULER_KIND], default=list(KINDS), help="only these faults"
     )
     parser.add_argument(
-        "--with-scheduler", action="store_true", help="every 40th trial kills a real scheduler instead"
+        "--without-scheduler", action="store_true", help="do not let every 40th trial kill a real scheduler"
     )
     parser.add_argument("--jobs", type=int, default=1, help="workers side by side")
     parser.add_argument("--home", type=Path, help="keep data and logs there instead of a temporary directory")
@@ -55,11 +55,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def kinds_of_trials(options: argparse.Namespace, trials: int) -> list[tuple[int, str]]:
     """Every kind equally often, in an order of the seed; trial K is the same however many there are."""
     seed, kinds = options.seed, options.kinds
+    scheduler_trials = not (options.without_scheduler or options.experiment or options.transient_failures)
     drawn = []
     for number in range(trials):
         block, position = divmod(number, len(kinds))
         shuffled = random.Random(f"{seed}:block {block}").sample(kinds, len(kinds))
-        with_scheduler = options.with_scheduler and number % 40 == 39
+        with_scheduler = scheduler_trials and number % 40 == 39
         drawn.append((number, SCHEDULER_KIND if with_scheduler else shuffled[position]))
     return drawn
 

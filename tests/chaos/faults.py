@@ -29,7 +29,7 @@ KINDS = (
     "stall",
     "two_runs",
 )
-SCHEDULER_KIND = "kill_scheduler"  # only on demand: Airflow takes half a minute to start
+SCHEDULER_KIND = "kill_scheduler"  # rare: Airflow takes half a minute to start
 RECOVERIES = ("retry", "retry", "retry", "mark_failed", "forget")
 
 

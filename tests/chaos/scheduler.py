@@ -17,8 +17,8 @@ import psutil
 
 from tests.chaos import runs
 
-START_SECONDS = 150
-RUN_SECONDS = 300
+START_SECONDS = 400
+RUN_SECONDS = 500
 # A lost scheduler and lost tasks are noticed within seconds, not minutes.
 IMPATIENCE = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
@@ -115,7 +115,7 @@ def run_under_fire(airflow: LiveAirflow, checkout: Path, rng: random.Random, run
     :returns: what was killed.
     """
     queue(checkout, run_id, conf)
-    _wait(lambda: runs.state_of(run_id) == "running", 120, "the run to start")
+    _wait(lambda: runs.state_of(run_id) == "running", 300, "the run to start")
     time.sleep(rng.uniform(0, 15))
     if runs.state_of(run_id) != "running":
         return ""

@@ -17,8 +17,8 @@ from tests.chaos.servers import STALL_SECONDS, FaultyClickHouse, ProxyProcess, a
 
 ALL_KINDS = ["missing", "inconsistent", "stale", "orphan"]
 FURTHER_RUNS = 3
-RUN_SECONDS = 120
-TRIAL_SECONDS, SCHEDULER_TRIAL_SECONDS = 300, 600
+RUN_SECONDS = 240
+TRIAL_SECONDS, SCHEDULER_TRIAL_SECONDS = 480, 1200
 LONG_TTL, SHORT_TTL = 120 * 60, 3
 
 

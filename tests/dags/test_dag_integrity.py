@@ -95,6 +95,7 @@ PARAMS = {
         {"array", "null"},
         {"items": {"type": "string", "enum": ["missing", "inconsistent", "stale", "orphan"]}},
     ),
+    "priority": ("newest", {"string"}, {"enum": ["newest", "largest"]}),
     "rebuild": (False, {"boolean"}, {}),
     "dry_run": (False, {"boolean"}, {}),
 }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support import examples
 from web_analytics.decision import COMPLETE, GAP_KINDS, MISSING
 from web_analytics.detection import is_nightly, rule_of, scope_of
-from web_analytics.partitions import ONE_DAY, is_open, newest_closed_day
+from web_analytics.partitions import ONE_DAY, DateRange, is_open, newest_closed_day
 from web_analytics.settings import BackfillConf, Settings
 
 NOW = datetime(2026, 5, 20, 14, 0, tzinfo=UTC)
@@ -130,10 +130,7 @@ def test_the_rule_takes_its_numbers_from_the_conf_and_else_from_the_settings():
     assert (by_conf.min_missing_partitions, by_conf.max_partitions) == (1, 9)
 
 
-def test_the_parameters_of_the_scope_are_its_half_open_range():
-    parameters = scope({"days_back": 2}).parameters
-    assert parameters == {
-        "date_start": date(2026, 5, 18),
-        "date_end": date(2026, 5, 18) + 2 * ONE_DAY,
-        "states": (MISSING,),
-    }
+def test_the_range_of_the_scope_is_half_open():
+    two_days = scope({"days_back": 2})
+    assert two_days.partitions == DateRange(date(2026, 5, 18), date(2026, 5, 18) + 2 * ONE_DAY)
+    assert two_days.states == (MISSING,)

@@ -31,6 +31,10 @@ DEFAULTS = {
     "WEB_ANALYTICS_ENABLED_TEAM_IDS": (),
     "WEB_ANALYTICS_TOP_TEAMS_LIMIT": 30,
     "WEB_ANALYTICS_ROLLOUT_PERCENT": 100,
+    "WEB_ANALYTICS_PRIORITY_TEAM_IDS": (),
+    "WEB_ANALYTICS_MIN_DAILY_PAGEVIEWS": 0,
+    "WEB_ANALYTICS_STALE_MIN_EVENTS": 1,
+    "WEB_ANALYTICS_ACTIVITY": "kept",
     "WEB_ANALYTICS_SOURCE": "posthog",
     "WEB_ANALYTICS_CLICKHOUSE_CONN_ID": "clickhouse_default",
     "WEB_ANALYTICS_TOPOLOGY": "single",
@@ -70,6 +74,10 @@ ACCEPTED = {
     "ENABLED_TEAM_IDS": {"5": (5,), "7, 3,7,": (3, 7), "0": (0,), str(2**63 - 1): (2**63 - 1,)},
     "TOP_TEAMS_LIMIT": {"1": 1, "100": 100},
     "ROLLOUT_PERCENT": {"0": 0, "100": 100},
+    "PRIORITY_TEAM_IDS": {"5": (5,), "7, 3,7,": (3, 7)},
+    "MIN_DAILY_PAGEVIEWS": {"0": 0, "10": 10},
+    "STALE_MIN_EVENTS": {"1": 1, "1000": 1000},
+    "ACTIVITY": {"kept": "kept", "scanned": "scanned"},
     "SOURCE": {"posthog": "posthog"},
     "CLICKHOUSE_CONN_ID": {"other-connection": "other-connection"},
     "TOPOLOGY": {"single": "single", "replicated": "replicated", "sharded": "sharded"},
@@ -98,6 +106,10 @@ ACCEPTED = {
 
 NOT_A_NUMBER = ["a", "1.5", "1e3", "0x10", "--1", "1 2", "1;DROP TABLE events", "٣x", "NaN", "inf", "true"]
 REFUSED = {
+    "PRIORITY_TEAM_IDS": ["a", "1;2", "-1", "1.5"],
+    "MIN_DAILY_PAGEVIEWS": ["-1", *NOT_A_NUMBER],
+    "STALE_MIN_EVENTS": ["0", "-1", *NOT_A_NUMBER],
+    "ACTIVITY": ["Kept", "off", "kept scanned"],
     "BACKFILL_LOOKBACK_DAYS": ["0", "366", "-1", *NOT_A_NUMBER],
     "BACKFILL_MAX_PARTITIONS_PER_RUN": ["0", "101", *NOT_A_NUMBER],
     "BACKFILL_MIN_MISSING_PARTITIONS": ["0", "-3", "100001", *NOT_A_NUMBER],

@@ -1,10 +1,10 @@
 -- Records what a build stores of each of its teams in one table; teams without rows are recorded with zeros.
 -- Parameters: table_name, partition_date, build, dag_id, run_id, query_id.
 INSERT INTO web_analytics_backfill_ledger
-    (table_name, partition_date, team_id, build, newest_ingested_at, pageviews, sessions, row_count, built_at,
+    (table_name, partition_date, team_id, build, newest_ingested_at, source_events, pageviews, sessions, row_count, built_at,
      dag_id, run_id, query_id)
 SELECT
-    %(table_name)s, %(partition_date)s, teams.team_id, %(build)s, teams.newest_ingested_at,
+    %(table_name)s, %(partition_date)s, teams.team_id, %(build)s, teams.newest_ingested_at, teams.source_events,
     stored.pageviews, stored.sessions, stored.row_count, now64(6, 'UTC'), %(dag_id)s, %(run_id)s, %(query_id)s
 FROM {{ build_teams }} AS teams
 LEFT JOIN

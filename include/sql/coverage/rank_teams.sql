@@ -1,6 +1,7 @@
 -- One page of teams, the worst first: enabled ones by their gaps, then those that are not enabled. Each row also has
 -- the totals over all pages.
--- Parameters: date_start, date_end (closed days only), row_limit, row_offset. External tables selected_teams
+-- Parameters: date_start, date_end (closed days only), row_limit, row_offset; since, min_daily_pageviews,
+--   stale_min_events (detect/coverage.sql). External tables selected_teams
 --   (team_id): the enabled teams to show; other_teams (team_id): teams to show that are not enabled.
 -- Columns: team_id, enabled; missing, inconsistent, stale, orphan, complete: (day, table) pairs of the team;
 --   waiting_pageviews: source pageviews of its days with a gap; oldest_gap; teams, teams_with_gaps, total_missing,
@@ -48,7 +49,8 @@ FROM
         (
             SELECT
                 *,
-                stats_state NOT IN ('complete', 'idle') OR bounces_state NOT IN ('complete', 'idle') AS has_gap
+                stats_state NOT IN ('complete', 'idle', 'small') OR bounces_state NOT IN ('complete', 'idle', 'small')
+                    AS has_gap
             FROM
             (
 {% include "detect/coverage.sql" %}

@@ -1,5 +1,5 @@
 -- The state of one team on one day.
--- Parameters: date_start, date_end (the day). External table selected_teams (team_id): the team.
+-- Parameters: date_start, date_end (the day), since, min_daily_pageviews, stale_min_events. External table selected_teams (team_id): the team.
 -- Columns: those of detect/coverage.sql; no row where nothing is known of the day.
 SELECT *
 FROM

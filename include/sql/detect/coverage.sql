@@ -1,26 +1,34 @@
--- The state of each (team, partition) in both tables: missing, inconsistent, stale, orphan, complete or idle,
--- in this order of precedence (docs/semantics.md). One row per team and day that has events, rows or a ledger
+-- The state of each (team, partition) in both tables: missing, inconsistent, stale, orphan, complete, small or
+-- idle, in this order of precedence (docs/semantics.md). One row per team and day that has events, rows or a ledger
 -- entry. Part of other statements.
--- Parameters: date_start, date_end. External table selected_teams (team_id).
+-- Parameters: date_start, date_end, min_daily_pageviews, stale_min_events. External table selected_teams (team_id).
+--   activity_is_kept: from web_analytics_activity, else from a scan of the source; with_new, since: see
+--   activity/kept.sql; only_gaps: without team-days whose rows are all right; only_missing: the cheaper question
+--   which team-days lack rows in a table.
 -- Columns: team_id, partition_date, stats_state, bounces_state, source_pageviews, newest_ingested_at.
-{% import "macros.sql" as macros %}
-{% macro state(table, other) -%}
+-- Four sources give rows of one narrow form that are aggregated once. marks is a set of bits, 1 and 2: the table has
+-- rows, 4 and 8: the ledger has an entry for it, 16 and 32: an entry with rows. builds is 0 where both entries are of
+-- one build; only then do they speak of one reading of the source.
+{% macro state(has_rows, has_entry, has_entry_with_rows) -%}
 multiIf(
-    source_pageviews > 0 AND NOT has_{{ table }}
-        AND NOT ({{ table }}_build != '' AND {{ table }}_ledger_rows = 0 AND {{ table }}_ingested_at >= newest_ingested_at),
-    'missing',
-    has_{{ table }} AND has_{{ other }} AND {{ table }}_build != {{ other }}_build, 'inconsistent',
-    has_{{ table }} AND {{ table }}_build != '' AND source_pageviews > 0
-        AND newest_ingested_at > {{ table }}_ingested_at, 'stale',
-    has_{{ table }} AND (source_pageviews = 0 OR {{ table }}_build = ''), 'orphan',
-    has_{{ table }}, 'complete',
+    source_pageviews > 0 AND bitAnd(marks, {{ has_rows }}) = 0
+        AND NOT (bitAnd(marks, {{ has_entry + has_entry_with_rows }}) = {{ has_entry }}
+                 AND builds = 0 AND built_from >= newest_ingested_at),
+    if(source_pageviews < %(min_daily_pageviews)s, 'small', 'missing'),
+    bitAnd(marks, 3) = 3 AND builds != 0, 'inconsistent',
+    bitAnd(marks, {{ has_rows + has_entry }}) = {{ has_rows + has_entry }} AND source_pageviews > 0
+        AND newest_ingested_at > built_from AND late_events >= %(stale_min_events)s,
+    if(source_pageviews < %(min_daily_pageviews)s, 'small', 'stale'),
+    bitAnd(marks, {{ has_rows }}) != 0 AND (source_pageviews = 0 OR bitAnd(marks, {{ has_entry }}) = 0), 'orphan',
+    bitAnd(marks, {{ has_rows }}) != 0, 'complete',
     'idle')
 {%- endmacro %}
+{% set never = "toDateTime64(0, 6, 'UTC')" %}
 SELECT
     team_id,
     partition_date,
-    {{ state("stats", "bounces") }} AS stats_state,
-    {{ state("bounces", "stats") }} AS bounces_state,
+    {{ state(1, 4, 16) }} AS stats_state,
+    {{ state(2, 8, 32) }} AS bounces_state,
     source_pageviews,
     newest_ingested_at
 FROM
@@ -28,66 +36,63 @@ FROM
     SELECT
         team_id,
         partition_date,
+        groupBitOr(mark) AS marks,
+        groupBitXor(build_hash) AS builds,
         sum(pageviews) AS source_pageviews,
-        max(source_ingested_at) AS newest_ingested_at,
-        max(in_stats) AS has_stats,
-        max(in_bounces) AS has_bounces,
-        max(stats_ledger.1) AS stats_build,
-        max(stats_ledger.2) AS stats_ingested_at,
-        max(stats_ledger.3) AS stats_ledger_rows,
-        max(bounces_ledger.1) AS bounces_build,
-        max(bounces_ledger.2) AS bounces_ingested_at,
-        max(bounces_ledger.3) AS bounces_ledger_rows
+        -- what the source holds less what it held when it was read for the build
+        sum(event_rows) AS late_events,
+        max(ingested_at) AS newest_ingested_at,
+        max(read_up_to) AS built_from
     FROM
     (
-        SELECT
-            toUInt64(team_id) AS team_id,
-            toDate(period_bucket, 'UTC') AS partition_date,
-            countIf(event IN {{ macros.pageview_events }} AND session_id != '') AS pageviews,
-            max(ingested_at) AS source_ingested_at,
-            false AS in_stats,
-            false AS in_bounces,
-            ('', toDateTime64(0, 6, 'UTC'), toUInt64(0)) AS stats_ledger,
-            ('', toDateTime64(0, 6, 'UTC'), toUInt64(0)) AS bounces_ledger
+        SELECT *
         FROM
         (
             SELECT
-                team_id, event, timestamp, ingested_at, session_id,
-                {{ macros.bucket(bucket_minutes) }} AS period_bucket
-            FROM web_analytics_source_events
-            WHERE team_id IN (SELECT team_id FROM selected_teams)
-        )
-        WHERE {{ macros.in_days() }}
-        GROUP BY team_id, partition_date
-        UNION ALL
-{% for table in ["stats", "bounces"] %}
-        SELECT DISTINCT
-            team_id,
-            toDate(period_bucket, 'UTC'),
-            toUInt64(0),
-            toDateTime64(0, 6, 'UTC'),
-            {{ "true" if table == "stats" else "false" }},
-            {{ "true" if table == "bounces" else "false" }},
-            ('', toDateTime64(0, 6, 'UTC'), toUInt64(0)),
-            ('', toDateTime64(0, 6, 'UTC'), toUInt64(0))
-        FROM web_pre_aggregated_{{ table }}
-        WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
-          AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
-        UNION ALL
+                team_id, partition_date, toUInt8(0) AS mark, toUInt64(0) AS build_hash,
+                pageviews, toInt64(events) AS event_rows, newest_ingested_at AS ingested_at, {{ never }} AS read_up_to
+            FROM
+            (
+{% if activity_is_kept %}
+{% include "activity/kept.sql" %}
+{% else %}
+{% with only_new = false, only_selected = true %}
+{% include "activity/scan.sql" %}
+{% endwith %}
+{% endif %}
+            )
+{% for table, mark in [("stats", 1), ("bounces", 2)] %}
+            UNION ALL
+            SELECT team_id, toDate(period_bucket, 'UTC'), {{ mark }}, 0, 0, 0, {{ never }}, {{ never }}
+            FROM web_pre_aggregated_{{ table }}
+            WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
+              AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
 {% endfor %}
-        SELECT
-            team_id,
-            partition_date,
-            toUInt64(0),
-            toDateTime64(0, 6, 'UTC'),
-            false,
-            false,
-            argMaxIf((build, newest_ingested_at, row_count), built_at, table_name = 'web_pre_aggregated_stats'),
-            argMaxIf((build, newest_ingested_at, row_count), built_at, table_name = 'web_pre_aggregated_bounces')
-        FROM web_analytics_backfill_ledger
-        WHERE partition_date >= %(date_start)s AND partition_date < %(date_end)s
-          AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
-        GROUP BY team_id, partition_date
+            UNION ALL
+            SELECT
+                team_id, partition_date,
+                if(table_name = 'web_pre_aggregated_stats', if(row_count > 0, 20, 4), if(row_count > 0, 40, 8)),
+                cityHash64(build), 0,
+                if(table_name = 'web_pre_aggregated_stats', -toInt64(source_events), 0),
+                {{ never }}, newest_ingested_at
+            FROM web_analytics_backfill_ledger FINAL
+            WHERE partition_date >= %(date_start)s AND partition_date < %(date_end)s
+              AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+{% if only_missing %}
+              AND row_count = 0
+{% endif %}
+        )
+        -- Limits nothing: it brings the four sources into one stream, and with it one hash table instead of four
+        -- that are merged, at a third of the memory and half of the time.
+        LIMIT 9223372036854775807 BY ignore(team_id)
     )
     GROUP BY team_id, partition_date
+{% if only_missing %}
+    HAVING source_pageviews > 0 AND bitAnd(marks, 3) != 3
+{% elif only_gaps %}
+    -- What is complete is most of it, and needs no further thought.
+    HAVING NOT (marks = 63 AND builds = 0 AND source_pageviews > 0 AND newest_ingested_at <= built_from)
+{% else %}
+    HAVING marks != 0 OR source_pageviews > 0 OR late_events != 0
+{% endif %}
 )

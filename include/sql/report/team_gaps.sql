@@ -1,6 +1,7 @@
 -- The days of each selected team that are not complete in both tables, the worst teams first. Teams of which every
 -- day is complete have no row. Open days, from open_from on, are never gaps.
--- Parameters: date_start, date_end, open_from, team_limit. External table selected_teams (team_id).
+-- Parameters: open_from, team_limit and those of detect/coverage.sql: date_start, date_end, since,
+--   min_daily_pageviews, stale_min_events. External table selected_teams (team_id).
 -- Columns: team_id, known_days (days with events or rows), stats_days and bounces_days (each day that is not
 -- complete: partition_date, state, source_pageviews), gap_days (over both tables), waiting_pageviews (on
 -- these), teams_to_list and teams_with_gaps (over all teams, also those beyond team_limit).
@@ -25,7 +26,7 @@ FROM
         source_pageviews,
         true AS is_known,
         if(partition_date >= %(open_from)s, 0,
-           (stats_state NOT IN ('complete', 'idle')) + (bounces_state NOT IN ('complete', 'idle'))) AS gaps_of_day
+           (stats_state NOT IN ('complete', 'idle', 'small')) + (bounces_state NOT IN ('complete', 'idle', 'small'))) AS gaps_of_day
     FROM
     (
 {% include "detect/coverage.sql" %}

@@ -2,7 +2,8 @@
 -- Another source is another file here that gives the same columns (docs/sources.md).
 -- Parameters: none. materialized_columns: the mat_ columns that this installation's events table has.
 -- Columns: team_id, uuid, event, timestamp, ingested_at, session_id ('' where it is not a valid one),
---   session_started_at (1970 where the session is not valid), distinct_id, person_id and the dimensions.
+--   session_started_at (1970 where the session is not valid), distinct_id, person_id, the dimensions, and
+--   part_name, by which a refresh of the activity leaves out parts without new rows.
 -- timestamp and team_id stay plain columns, so that filters on them reach the primary key of events.
 {% set properties = [
     "$host", "$device_type", "$pathname", "$current_url", "$browser", "$os", "$viewport_width", "$viewport_height",
@@ -59,5 +60,6 @@ SELECT
     {{ property("$geoip_subdivision_1_name") }} AS region_name,
     {{ property("gclid") }} != '' AS has_gclid,
     {{ property("gad_source") }} = '1' AS has_gad_source_paid_search,
-    {{ property("fbclid") }} != '' AS has_fbclid
+    {{ property("fbclid") }} != '' AS has_fbclid,
+    _part AS part_name
 FROM events

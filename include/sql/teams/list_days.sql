@@ -1,5 +1,6 @@
 -- The state of a team's days in both tables; idle days are left out.
--- Parameters: date_start, date_end. External table selected_teams (team_id).
+-- Parameters: date_start, date_end, since, min_daily_pageviews, stale_min_events.
+--   External table selected_teams (team_id).
 -- Columns: partition_date, stats, bounces, pageviews.
 SELECT
     partition_date,

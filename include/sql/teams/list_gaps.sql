@@ -1,5 +1,6 @@
 -- The team-days whose state in either table is one of those asked for.
--- Parameters: date_start, date_end, states. External table selected_teams (team_id).
+-- Parameters: date_start, date_end, since, min_daily_pageviews, stale_min_events, states.
+--   External table selected_teams (team_id).
 -- Columns: team_id, partition_date, stats_state, bounces_state.
 SELECT team_id, partition_date, stats_state, bounces_state
 FROM

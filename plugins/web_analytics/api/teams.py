@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from web_analytics import registry, time_zones
+from web_analytics import detection, registry, time_zones
 from web_analytics.api.dependencies import ClickHouseDep, SettingsDep
 from web_analytics.api.problems import Problem
 from web_analytics.api.runs import start_team_backfill
@@ -207,10 +207,11 @@ def _coverage(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: int) ->
     days = closed_part(
         lookback(now.date(), settings.lookback_days), now, settings.settling, settings.partitions_start_date
     )
+    coverage = detection.coverage_query(clickhouse, settings, days)
     rows: list[dict[str, Any]] = clickhouse.query(
         "teams/list_days",
-        {"date_start": days.start, "date_end": days.end},
-        {"bucket_minutes": settings.bucket_minutes},
+        coverage.parameters,
+        coverage.names,
         external_tables=[TeamSelection(frozenset([team_id])).as_external_table()],
     )
     complete = sum(row["stats"] == row["bounces"] == "complete" for row in rows)

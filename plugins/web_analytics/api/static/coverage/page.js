@@ -12,6 +12,7 @@ export const STATES = [
   { code: "c", name: "complete", glyph: "", gap: false, hint: "built, nothing arrived since" },
   { code: "o", name: "open", glyph: "…", gap: false, hint: "the day has not ended, or only just" },
   { code: "-", name: "idle", glyph: "·", gap: false, hint: "no pageviews" },
+  { code: "t", name: "small", glyph: "·", gap: false, hint: "fewer pageviews than WEB_ANALYTICS_MIN_DAILY_PAGEVIEWS: not worth a build" },
   { code: "n", name: "not enabled", glyph: "", gap: false, hint: "the team is not pre-aggregated" },
   { code: "x", name: "outside", glyph: "", gap: false, hint: "before the first date that is built" },
 ];

@@ -1,0 +1,17 @@
+-- Creates the kept activity of the source: for each day of the bucket rule, team and day of ingestion what the
+-- source holds. Each scan of the source covers whole days of ingestion, so the row of the newest scan holds and
+-- a repeated scan changes nothing. Teams that are not enabled are kept too: enabling one needs no scan.
+-- Parameters: none.
+CREATE TABLE IF NOT EXISTS web_analytics_activity{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+(
+    partition_date Date,
+    team_id UInt64,
+    ingested_on Date COMMENT 'UTC day of ingestion',
+    pageviews UInt64 COMMENT 'rows that the writer would take, repeated ones included',
+    events UInt64 COMMENT 'rows of any kind',
+    newest_ingested_at DateTime64(6, 'UTC'),
+    scanned_at DateTime64(6, 'UTC') COMMENT 'when the scan began'
+)
+ENGINE = {{ "Replicated" if topology != "single" }}ReplacingMergeTree(scanned_at)
+PARTITION BY toYYYYMM(partition_date)
+ORDER BY (partition_date, team_id, ingested_on)
