@@ -150,10 +150,11 @@ def measure(
 def _team_freshness(
     clickhouse: ClickHouse, settings: Settings, closed: DateRange, data_since: date, teams: TeamSelection
 ) -> dict[str, Any]:
+    coverage = detection.coverage_query(clickhouse, settings, closed)
     row = clickhouse.query(
         "report/team_freshness",
-        {"date_start": closed.start, "date_end": closed.end, "data_since": data_since},
-        {"bucket_minutes": settings.bucket_minutes},
+        {**coverage.parameters, "data_since": data_since},
+        coverage.names,
         external_tables=[teams.as_external_table()],
         heavy=True,
     )[0]

@@ -1,6 +1,6 @@
 -- How far each team's tables reach: its newest closed day without a gap in either table, over the teams that have
 -- events, rows or a ledger entry in the range. A team with gaps on every day counts as the day before the range.
--- Parameters: date_start, date_end, data_since (teams with pageviews from this day on have recent data).
+-- Parameters: date_start, date_end, since, min_daily_pageviews, stale_min_events (detect/coverage.sql), data_since (teams with pageviews from this day on have recent data).
 -- External table selected_teams (team_id).
 -- Columns: teams_with_data, day_p50, day_p95 and day_worst (95 % and all of the teams reach at least this day).
 SELECT
@@ -15,7 +15,7 @@ FROM
         maxIf(partition_date, source_pageviews > 0) AS newest_pageviews,
         groupArrayIf(
             partition_date,
-            stats_state NOT IN ('complete', 'idle') OR bounces_state NOT IN ('complete', 'idle')) AS gap_days,
+            stats_state NOT IN ('complete', 'idle', 'small') OR bounces_state NOT IN ('complete', 'idle', 'small')) AS gap_days,
         arrayMap(back -> toDate(%(date_end)s) - back,
                  range(1, toUInt32(dateDiff('day', toDate(%(date_start)s), toDate(%(date_end)s))) + 1)) AS days,
         if(length(gap_days) = length(days), toDate(%(date_start)s) - 1,
