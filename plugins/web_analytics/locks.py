@@ -215,7 +215,9 @@ def _last_renewal(clickhouse: ClickHouse, held: HeldLock) -> tuple[datetime, dat
         "lock/read_renewal", {"token": held.lock.token}, {"lock_table": held.lock.table}
     )[0]
     renewed_at, now = renewal["renewed_at"].replace(tzinfo=UTC), renewal["now"].replace(tzinfo=UTC)
-    return max(renewed_at, held.since), now
+    # A table is visible before its metadata file has its name; meanwhile the server says 1970.
+    since = held.since if held.since.year > 1970 else now
+    return max(renewed_at, since), now
 
 
 def _is_abandoned(

@@ -103,6 +103,24 @@ def test_an_unrenewed_lock_is_taken_over_after_its_time_to_live(clickhouse, acti
     assert locks.acquire(clickhouse, DAY, BERT, ttl=timedelta(0), activity=says(activity)).owner == BERT
 
 
+def test_a_lock_that_is_just_being_created_is_not_taken_over(clickhouse, clickhouse_server):
+    lock = locks.acquire(clickhouse, DAY, ANNA, ttl=timedelta(minutes=120))
+    [[path]] = clickhouse.client.execute(
+        "SELECT metadata_path FROM system.tables WHERE database = currentDatabase() AND name = %(name)s",
+        {"name": lock.table},
+    )
+    metadata = clickhouse_server.path / path
+    # As in the moment between the table's appearance and the renaming of its metadata file.
+    metadata.rename(f"{metadata}.tmp")
+    try:
+        assert locks.find(clickhouse, DAY).since.year == 1970
+        with pytest.raises(LockHeld):
+            locks.acquire(clickhouse, DAY, BERT, ttl=timedelta(minutes=120))
+    finally:
+        metadata.with_name(f"{metadata.name}.tmp").rename(metadata)
+    assert locks.find(clickhouse, DAY).lock == lock
+
+
 def test_a_lock_of_which_a_query_runs_is_not_taken_over_for_its_age(clickhouse):
     lock = locks.acquire(clickhouse, DAY, ANNA)
 
