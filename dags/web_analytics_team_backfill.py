@@ -24,6 +24,7 @@ from airflow.sdk import Param, dag, get_current_context, task
 from web_analytics.assets import TEAM_ENABLED_ASSET
 from web_analytics.build_group import build_dates
 from web_analytics.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.regions import for_each_region
 
 PARAMS = {
     "team_id": Param(
@@ -75,4 +76,4 @@ def web_analytics_team_backfill():
     build_dates(plan(), stage_date) >> summarise()
 
 
-web_analytics_team_backfill()
+for_each_region(web_analytics_team_backfill)

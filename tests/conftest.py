@@ -157,11 +157,12 @@ def days(newest_closed):
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory):
+def postgres_server():
     """A real PostgreSQL, one for all tests."""
     from tests.postgres import running_server
 
-    with running_server(tmp_path_factory.mktemp("postgres")) as server:
+    # Not below pytest's own folder: every pytest that starts takes the rights on that from all but its user.
+    with running_server(Path(tempfile.mkdtemp(prefix="postgres-"))) as server:
         yield server
 
 

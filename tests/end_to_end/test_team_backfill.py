@@ -7,7 +7,7 @@ import os
 import pytest
 
 from benchmarks.live_airflow import LiveAirflow, wait_for
-from tests.postgres import new_database
+from tests.postgres import crash, new_database, start_again
 from tests.support import Source, differences_from_oracle
 from web_analytics import team_backfills
 
@@ -93,6 +93,12 @@ def enable(airflow, team_id: int) -> dict:
     return airflow.call("PUT", f"/web-analytics/teams/{team_id}", {"enabled": True, "backfill_days": 1})
 
 
+def newest_log(airflow) -> str:
+    """What the newest task that has logged anything has logged."""
+    logs = (airflow.home / "logs" / f"dag_id={DAG}").rglob("*.log")
+    return max(logs, key=lambda log: log.stat().st_mtime).read_text()
+
+
 def test_put_and_update_are_backfilled(airflow, posthog, is_backfilled):
     for team_id in (1, 2):
         is_backfilled.visits(team_id)
@@ -122,8 +128,11 @@ def test_a_put_whose_scheduler_is_killed_at_once(airflow, is_backfilled):
 def test_an_update_whose_postgresql_is_stopped_at_once(airflow, posthog, postgres_server, is_backfilled):
     is_backfilled.visits(5)
     posthog.switch(5)
-    postgres_server.stop()
-    postgres_server.start()
+    crash(postgres_server)
+    enable(airflow, 7)  # whose run finds PostgreSQL dead
+    # Down for as long as a run needs to fail on it once.
+    wait_for(lambda: "project_settings failed" in newest_log(airflow), 60, "a task that misses PostgreSQL")
+    start_again(postgres_server)
     is_backfilled(5, 180)
 
 
