@@ -40,6 +40,7 @@ def measure(airflow, enable: Callable[[int], None], team: int) -> float:
         return None
 
     seconds = (_wait(first_line, "the first line") - started).total_seconds()
+    print(f"team {team}: {seconds:.3f} s", flush=True)
     _wait(lambda: airflow.is_idle(DAG), "the end of the run")
     time.sleep(0.5)  # as idle as between two teams
     return seconds

@@ -46,11 +46,12 @@ def change(
 ) -> Registration:
     """Writes a new version, unless it would say what the newest says already. ``publish`` makes it visible.
 
-    A team that is disabled leaves first: whatever breaks off after that, it is backfilled when it comes back.
+    A team that is disabled, or comes back, has left first: whatever breaks off after that, and whoever disabled it
+    and deleted its rows, it is backfilled when it is enabled.
     """
     if before is not None and before.settings() == wanted.settings():
         return before
-    if before is not None and before.enabled and not wanted.enabled:
+    if before is not None and before.enabled != wanted.enabled:
         team_backfills.mark_left(clickhouse, [wanted.team_id], datetime.now(UTC))
     clickhouse.run(
         "teams/insert_registered",

@@ -100,6 +100,14 @@ def test_a_team_that_was_backfilled_is_not_again(api, source, run_dag, queued_ru
     assert api("PUT", "/12", {"enabled": True}).json()["backfill"] is not None
 
 
+def test_a_team_that_was_disabled_elsewhere_is_backfilled_when_it_comes_back(api, source, run_dag):
+    """As by the cleanup, which may have deleted its rows, and nobody has looked since."""
+    api("PUT", "/12", {"enabled": True, "backfill_days": 1})
+    assert run_dag("web_analytics_team_backfill").state == "success"
+    source.enable(12, enabled=False)
+    assert api("PUT", "/12", {"enabled": True}).json()["backfill"] is not None
+
+
 def test_a_team_says_what_is_built_of_it(api, source, days, settings):
     source.enable(12)
     source.visits([12], days(3), per_day=2)
