@@ -1,7 +1,7 @@
 """What the coverage page shows: the state of every (team, day, table) of a range, the worst teams first.
 
 The states come from the one detection query; here they are only cut to a page and completed by the states that are
-no gaps: open, idle, outside and not enabled. Only the teams of one page are ever held day by day.
+no gaps: open, idle, outside and not enabled. Only the teams of one page are ever read day by day.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from web_analytics import detection
 from web_analytics.clickhouse import ClickHouse, Row, external_table
 from web_analytics.decision import GAP_KINDS, SMALL
 from web_analytics.partitions import ONE_DAY, DateRange, closed_part, is_open
+from web_analytics.ranking import GAP_COUNTS, NO_GAPS, TeamGaps, worst_first
 from web_analytics.settings import MAX_RANGE_DAYS, BadSetting, Settings
 from web_analytics.tables import TABLES
 from web_analytics.teams import select_teams
@@ -126,41 +127,34 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     Ids are strings: JavaScript's numbers do not hold all of UInt64.
     """
     closed = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
-    range_parameters = {"date_start": closed.start, "date_end": closed.end}
+    # What the newest detection knows of the source: a page is not worth reading the events again.
+    query = detection.coverage_query(clickhouse, settings, closed, may_be_behind=True)
     enabled = select_teams(clickhouse, settings).team_ids
-    others: Iterable[int] = ()
-    shown: Iterable[int] = enabled
+    shown, others = enabled, frozenset()
     if view.team_ids:
         shown = enabled.intersection(view.team_ids)
-        others = set(view.team_ids) - enabled
+        others = frozenset(view.team_ids) - enabled
     elif view.all_teams:
         rows = clickhouse.query(
-            "coverage/list_other_teams", range_parameters, external_tables=[_teams(enabled)], heavy=True
+            "coverage/list_other_teams",
+            query.parameters,
+            query.names,
+            external_tables=[_teams(enabled)],
+            heavy=True,
         )
-        others = [row["team_id"] for row in rows]
-    # All teams: as the last detection left the kept activity. The teams of the page: up to this moment.
-    behind = detection.coverage_query(clickhouse, settings, closed, may_be_behind=True)
-    ranked = clickhouse.query(
-        "coverage/rank_teams",
-        {
-            **behind.parameters,
-            "row_limit": view.page_size,
-            "row_offset": (view.page - 1) * view.page_size,
-        },
-        behind.names,
-        external_tables=[_teams(shown), external_table("other_teams", "team_id", "UInt64", sorted(others))],
-        heavy=True,
-    )
-    detailed = [row["team_id"] for row in ranked if row["enabled"]]
+        others = frozenset(row["team_id"] for row in rows)
+    gaps = GAP_COUNTS.count(clickhouse, settings, closed, shown) if len(closed) else {}
+    ranked = [*worst_first(shown, gaps), *sorted(others)]
+    first = (view.page - 1) * view.page_size
+    of_page = ranked[first : first + view.page_size]
     known = {}
-    if detailed and len(closed):
-        up_to_date = detection.coverage_query(clickhouse, settings, closed)
+    if (detailed := shown.intersection(of_page)) and len(closed):
         known = {
             row["team_id"]: row
             for row in clickhouse.query(
                 "coverage/list_states",
-                up_to_date.parameters,
-                up_to_date.names,
+                query.parameters,
+                query.names,
                 external_tables=[_teams(detailed)],
                 heavy=True,
             )
@@ -171,38 +165,53 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
         "closed_until": closed.end.isoformat(),
         "page": view.page,
         "page_size": view.page_size,
-        "totals": _totals(ranked, len(enabled)),
-        "teams": [_team(row, known.get(row["team_id"]), view.days, now, settings) for row in ranked],
+        "totals": _totals(gaps, len(ranked), len(enabled)),
+        "teams": [
+            _team(
+                team_id,
+                team_id in shown,
+                gaps.get(team_id, NO_GAPS),
+                known.get(team_id),
+                view.days,
+                now,
+                settings,
+            )
+            for team_id in of_page
+        ],
     }
 
 
-def _totals(ranked: Sequence[Row], enabled_teams: int) -> dict[str, Any]:
-    first = ranked[0] if ranked else {}
-    first_gap = first.get("first_gap")
+def _totals(gaps: Mapping[int, TeamGaps], teams: int, enabled_teams: int) -> dict[str, Any]:
+    total = sum(gaps.values(), NO_GAPS)
     return {
         "enabled_teams": enabled_teams,
-        "teams": first.get("teams", 0),
-        "teams_with_gaps": first.get("teams_with_gaps", 0),
-        "oldest_gap": first_gap.isoformat() if first_gap else None,
-        **{kind: int(first.get(f"total_{kind}", 0)) for kind in (*GAP_KINDS, "complete")},
+        "teams": teams,
+        "teams_with_gaps": len(gaps),
+        "oldest_gap": total.oldest_gap.isoformat() if total.oldest_gap else None,
+        **{kind: getattr(total, kind) for kind in GAP_KINDS},
     }
 
 
 def _team(
-    ranked: Row, known: Row | None, days: DateRange, now: datetime, settings: Settings
+    team_id: int,
+    enabled: bool,
+    gaps: TeamGaps,
+    known: Row | None,
+    days: DateRange,
+    now: datetime,
+    settings: Settings,
 ) -> dict[str, Any]:
-    enabled = bool(ranked["enabled"])
     lines = {}
     for table in TABLES:
         states = dict(zip(known["days"], known[f"{table.short_name}_states"], strict=True)) if known else {}
         lines[table.short_name] = line_of_states(days, states, enabled=enabled, now=now, settings=settings)
     return {
-        "team_id": str(ranked["team_id"]),
+        "team_id": str(team_id),
         "enabled": enabled,
-        "gaps": sum(int(ranked[kind]) for kind in GAP_KINDS),
-        **{kind: int(ranked[kind]) for kind in GAP_KINDS},
-        "waiting_pageviews": int(ranked["waiting_pageviews"]),
-        "oldest_gap": ranked["oldest_gap"].isoformat() if ranked["oldest_gap"] else None,
+        "gaps": gaps.total,
+        **{kind: getattr(gaps, kind) for kind in GAP_KINDS},
+        "waiting_pageviews": gaps.waiting_pageviews,
+        "oldest_gap": gaps.oldest_gap.isoformat() if gaps.oldest_gap else None,
         "states": lines,
     }
 

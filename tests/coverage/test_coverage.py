@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from clickhouse_driver import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demo import sample_data
 from tests.support import Source, at, examples, states
-from web_analytics import coverage, history
+from web_analytics import activity, coverage, history, schema
 from web_analytics.build import build_partition
+from web_analytics.clickhouse import ClickHouse
 from web_analytics.decision import GAP_KINDS
 from web_analytics.history import TaskIdentity
-from web_analytics.partitions import ONE_DAY, DateRange, is_open
+from web_analytics.partitions import ONE_DAY, DateRange, is_open, newest_closed_day
+from web_analytics.ranking import GapCounts, TeamGaps, months_of, worst_first
 from web_analytics.settings import BadSetting, Settings
 
 SETTINGS = Settings.load({})
@@ -109,6 +114,28 @@ def test_a_filter_takes_the_largest_id_and_nothing_larger():
             coverage.parse_team_ids(text)
 
 
+@given(start=st.dates(date(2023, 1, 1), date(2030, 1, 1)), length=st.integers(0, 800))
+@examples(200)
+def test_the_months_of_a_range_are_the_range(start, length):
+    days = DateRange(start, start + timedelta(days=length))
+    months = list(months_of(days))
+    assert [day for month in months for day in month] == list(days)
+    assert all(
+        (month.start.year, month.start.month) == (day.year, day.month) for month in months for day in month
+    )
+    assert len(months) == len({(day.year, day.month) for day in days})
+
+
+@given(st.dictionaries(st.integers(0, 50), st.builds(TeamGaps, *[st.integers(0, 3)] * 5), max_size=20))
+@examples(200)
+def test_no_team_is_ranked_before_a_worse_one(gaps):
+    teams = frozenset(range(51))
+    ranked = worst_first(teams, gaps)
+    assert sorted(ranked) == sorted(teams)
+    totals = [gaps.get(team, TeamGaps()).total for team in ranked]
+    assert totals == sorted(totals, reverse=True)
+
+
 # ---- on the engine
 
 
@@ -131,24 +158,40 @@ def shown_states(page: dict) -> dict[tuple[int, date], tuple[str, str]]:
     }
 
 
-@pytest.fixture
-def gapped(source, days):
-    """Teams 1 to 7 with traffic on 4 days; team n up to 4 lacks n days in both tables, team 6 is stale
-    on one and team 7 has lost the bounces of one. 8 is enabled without traffic, 9 and 10 are not enabled."""
-    four = days(4)
-    source.enable(*range(1, 9))
-    source.enable(9, enabled=False)
-    source.visits([*range(1, 8), 10], four, per_day=2)
-    for offset, day in enumerate(four):
-        complete = [team for team in range(1, 8) if team > 4 or team <= offset]
-        build_partition(source.clickhouse, SETTINGS, day, complete)
-    source.event(6, at(four[1], 22), ingested=at(four[1], 23))
-    source.clickhouse.client.execute(
-        "DELETE FROM web_pre_aggregated_bounces WHERE team_id = 7 AND toDate(period_bucket) = %(day)s "
-        "SETTINGS mutations_sync = 2, lightweight_deletes_sync = 2",
-        {"day": four[0]},
-    )
-    return source, four
+@pytest.fixture(scope="module")
+def gapped(clickhouse_server):
+    """Teams 1 to 7 with traffic on 4 days; team n up to 4 lacks n days in both tables, team 6 is stale on one and team
+    7 has lost the bounces of one. 8 is enabled without traffic, 9 and 10 are not enabled. For tests that only read."""
+    four = [newest_closed_day(datetime.now(UTC), SETTINGS.settling) - timedelta(days=age) for age in range(4)]
+    with database(clickhouse_server, "coverage_page") as connection:
+        source = Source(connection)
+        source.enable(*range(1, 9))
+        source.enable(9, enabled=False)
+        source.visits([*range(1, 8), 10], four, per_day=2)
+        for offset, day in enumerate(four):
+            complete = [team for team in range(1, 8) if team > 4 or team <= offset]
+            build_partition(connection, SETTINGS, day, complete)
+        source.event(6, at(four[1], 22), ingested=at(four[1], 23))
+        connection.client.execute(
+            "DELETE FROM web_pre_aggregated_bounces WHERE team_id = 7 AND toDate(period_bucket) = %(day)s "
+            "SETTINGS mutations_sync = 2, lightweight_deletes_sync = 2",
+            {"day": four[0]},
+        )
+        yield source, four
+
+
+@contextmanager
+def database(server, name: str):
+    """The package's connection to a database of this module's own, with its schema."""
+    Client(server.host, port=server.port).execute(f"CREATE DATABASE {name}")
+    with pytest.MonkeyPatch.context() as patch, ClickHouse("clickhouse_default") as connection:
+        patch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", server.uri(name))
+        sample_data.create_source(connection)
+        schema.create_tables(connection)
+        schema.create_teams_dictionary(connection)
+        schema.create_source_view(connection, SETTINGS)
+        patch.undo()
+        yield connection
 
 
 def test_the_page_shows_what_the_detection_says(gapped):
@@ -160,9 +203,7 @@ def test_the_page_shows_what_the_detection_says(gapped):
         (team, day): found.get((team, day), ("idle", "idle")) for team in range(1, 9) for day in four
     }
     counted = Counter(state for pair in found.values() for state in pair)
-    assert {kind: page["totals"][kind] for kind in (*GAP_KINDS, "complete")} == {
-        kind: counted[kind] for kind in (*GAP_KINDS, "complete")
-    }
+    assert {kind: page["totals"][kind] for kind in GAP_KINDS} == {kind: counted[kind] for kind in GAP_KINDS}
     assert counted["missing"]
     assert counted["stale"]
     assert page["totals"]["oldest_gap"] == four[3].isoformat()
@@ -172,9 +213,9 @@ def test_the_page_shows_what_the_detection_says(gapped):
 def test_the_worst_teams_come_first(gapped):
     source, four = gapped
     page = read(source, view(four))
-    # 1 to 4 by missing days, 7 with one missing pair, the stale one, those without gaps by their ids
-    assert [int(team["team_id"]) for team in page["teams"]] == [4, 3, 2, 1, 7, 6, 5, 8]
-    assert [team["gaps"] for team in page["teams"]] == [8, 6, 4, 2, 1, 2, 0, 0]
+    # those that lack days, of two with as many gaps the one that misses, the stale one, those without gaps by id
+    assert [int(team["team_id"]) for team in page["teams"]] == [4, 3, 2, 1, 6, 7, 5, 8]
+    assert [team["gaps"] for team in page["teams"]] == [8, 6, 4, 2, 2, 1, 0, 0]
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
@@ -285,3 +326,40 @@ def test_decisions_come_newest_first_and_a_run_knows_its_dates(source, days):
     assert coverage.dates_of_run(source.clickhouse, "web_analytics_backfill", "run 1") == [four[3], four[0]]
     assert coverage.dates_of_run(source.clickhouse, "web_analytics_backfill", "run 0") == []
     assert coverage.dates_of_run(source.clickhouse, "another", "run 1") == []
+
+
+def test_counts_are_kept_until_something_is_written(source, days):
+    two = days(2)
+    days_shown = DateRange(two[1], two[0] + ONE_DAY)
+    teams = frozenset({1, 2})
+    source.enable(*teams)
+    source.visits([1, 2], two, per_day=1)
+    counts = GapCounts()
+
+    def count() -> tuple[dict[int, int], int]:
+        before = len(source.clickhouse.statistics)
+        found = counts.count(source.clickhouse, SETTINGS, days_shown, teams)
+        return {team: gaps.total for team, gaps in found.items()}, len(source.clickhouse.statistics) - before
+
+    # the source is scanned, so nothing is kept
+    assert count()[0] == {1: 4, 2: 4}
+    source.visits([1], [two[0]], per_day=1)
+    assert count()[0] == {1: 4, 2: 4}
+    activity.refresh(source.clickhouse, SETTINGS, days_shown)
+    asked = count()[1]
+    found, asked_again = count()
+    assert found == {1: 4, 2: 4}
+    assert asked_again < asked
+    # a build, a deletion and newly known events are seen at once
+    build_partition(source.clickhouse, SETTINGS, two[0], [1, 2])
+    assert count()[0] == {1: 2, 2: 2}
+    build_partition(source.clickhouse, SETTINGS, two[1], [2])
+    assert count()[0] == {1: 2}
+    source.clickhouse.client.execute(
+        "ALTER TABLE web_pre_aggregated_stats DROP PARTITION ID '" + two[0].strftime("%Y%m%d") + "'"
+    )
+    assert count()[0] == {1: 3, 2: 1}
+    source.event(2, at(two[1], 22), ingested=datetime.now(UTC))
+    activity.refresh(source.clickhouse, SETTINGS, days_shown)
+    assert count()[0] == {1: 3, 2: 3}
+    assert counts.count(source.clickhouse, SETTINGS, days_shown, frozenset()) == {}

@@ -99,6 +99,7 @@ SAMPLE_VALUES = {
     "shift_days": 4000,
     "states": ("missing", "stale"),
     "table_name": "web_pre_aggregated_stats",
+    "table_names": ("web_pre_aggregated_stats", "web_pre_aggregated_bounces"),
     "table_prefix": "web_analytics_build_20260101_",
     "takeover_prefix": "web_analytics_takeover_20260101_",
     "task_id": "build_date.publish",

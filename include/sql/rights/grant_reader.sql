@@ -4,6 +4,7 @@ GRANT
     SELECT ON {{ database }}.*,
     SELECT ON system.tables,
     SELECT ON system.columns,
+    SELECT ON system.parts,
     SELECT ON system.processes,
     dictGet ON {{ database }}.web_pre_aggregated_*
 TO {{ role }}

@@ -18,6 +18,8 @@ def settings() -> Settings:
 
 
 SettingsDep = Annotated[Settings, Depends(settings)]
+# A person waits for the answer: unlike a task's, its queries do not stand back for others.
+QUERY_SETTINGS = {"max_threads": 4, "os_thread_priority": 0}
 
 
 def clickhouse(settings: SettingsDep) -> Iterator[ClickHouse]:
@@ -25,7 +27,7 @@ def clickhouse(settings: SettingsDep) -> Iterator[ClickHouse]:
     with ClickHouse(
         settings.clickhouse_conn_id,
         origin=f"web_analytics_api:{uuid.uuid4().hex}",
-        heavy_settings=settings.clickhouse_settings,
+        heavy_settings={**QUERY_SETTINGS, **settings.clickhouse_settings},
     ) as connection:
         yield connection
 

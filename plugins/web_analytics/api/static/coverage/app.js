@@ -119,7 +119,7 @@ function drawVerdict() {
   if (!totals.enabled_teams) {
     place.textContent = "No team is enabled yet, so nothing is pre-aggregated (README, “Put it into your Airflow”).";
   } else if (!kinds.length) {
-    place.textContent = `Nothing is missing: ${plural(totals.complete, "team day")} of both tables complete.`;
+    place.replaceChildren(element("strong", {}, "No gaps"), `: both tables have every closed day of ${plural(totals.teams, "team")} from ${data.date_start} on.`);
   } else {
     const age = Math.round((Date.parse(data.today) - Date.parse(totals.oldest_gap)) / 86400000);
     place.replaceChildren(

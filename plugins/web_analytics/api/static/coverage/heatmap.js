@@ -70,9 +70,8 @@ export class HeatMap {
       }
       current.columns += 1;
       current.cell.colSpan = current.columns;
-      current.cell.replaceChildren(
-        current.columns > 2 ? `${MONTHS[Number(month.slice(5)) - 1]} ${month.slice(0, 4)}` : "",
-      );
+      const name = MONTHS[Number(month.slice(5)) - 1];
+      current.cell.textContent = current.columns > 8 ? `${name} ${month.slice(0, 4)}` : current.columns > 3 ? name : "";
       const classes = ["day", weekday(day) === "Mon" ? "monday" : "", this.marked.has(day) ? "marked" : ""];
       days.append(
         element(

@@ -1,0 +1,164 @@
+"""Which teams have how many gaps, over long ranges and many teams.
+
+Detecting 20,000 teams on 365 days takes seconds, and nearly all of it is the same each time. So a process keeps the
+counts of each month of a range, only of teams with gaps, as long as nothing was written to that month: what is kept
+is never older than the tables. Single days are not kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from web_analytics import detection
+from web_analytics.clickhouse import ClickHouse, external_table
+from web_analytics.decision import GAP_KINDS
+from web_analytics.partitions import DateRange
+from web_analytics.settings import Settings
+from web_analytics.tables import TABLES
+
+TABLE_NAMES = (
+    "web_analytics_activity",
+    "web_analytics_backfill_ledger",
+    *(table.name for table in TABLES),
+)
+# Two years of one set of teams.
+MONTHS_KEPT = 26
+
+
+@dataclass(frozen=True)
+class TeamGaps:
+    """The gaps of one team, in (day, table) pairs by kind.
+
+    :ivar waiting_pageviews: source pageviews of its days with a gap.
+    """
+
+    missing: int = 0
+    inconsistent: int = 0
+    stale: int = 0
+    orphan: int = 0
+    waiting_pageviews: int = 0
+    oldest_gap: date | None = None
+
+    @property
+    def total(self) -> int:
+        return self.missing + self.inconsistent + self.stale + self.orphan
+
+    def __add__(self, other: TeamGaps) -> TeamGaps:
+        days = [day for day in (self.oldest_gap, other.oldest_gap) if day]
+        return TeamGaps(
+            self.missing + other.missing,
+            self.inconsistent + other.inconsistent,
+            self.stale + other.stale,
+            self.orphan + other.orphan,
+            self.waiting_pageviews + other.waiting_pageviews,
+            min(days, default=None),
+        )
+
+
+NO_GAPS = TeamGaps()
+
+
+def months_of(days: DateRange) -> Iterator[DateRange]:
+    """The range cut at the first day of each month."""
+    start = days.start
+    while start < days.end:
+        next_month = date(start.year + start.month // 12, start.month % 12 + 1, 1)
+        yield DateRange(start, min(next_month, days.end))
+        start = next_month
+
+
+def worst_first(team_ids: frozenset[int], gaps: Mapping[int, TeamGaps]) -> list[int]:
+    """The teams by their gaps, then by what waits for being built, then by id."""
+
+    def badness(team_id: int) -> tuple[int, int, int, int]:
+        of_team = gaps.get(team_id, NO_GAPS)
+        return -of_team.total, -of_team.missing, -of_team.waiting_pageviews, team_id
+
+    return sorted(team_ids, key=badness)
+
+
+class GapCounts:
+    """Counts the gaps of teams, and keeps what cannot have changed. One for a process; threads wait for each other,
+    so that a question is asked of ClickHouse once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Any, dict[int, TeamGaps]] = OrderedDict()
+
+    def count(
+        self, clickhouse: ClickHouse, settings: Settings, days: DateRange, team_ids: frozenset[int]
+    ) -> dict[int, TeamGaps]:
+        """The gaps of each team that has any.
+
+        :param days: closed days only.
+        """
+        found: dict[int, TeamGaps] = {}
+        if not team_ids:
+            return found
+        with self._lock:
+            versions = {
+                row["month"]: row["version"]
+                for row in clickhouse.query("coverage/read_versions", {"table_names": TABLE_NAMES})
+            }
+            whole = detection.coverage_query(clickhouse, settings, days, kinds=GAP_KINDS, may_be_behind=True)
+            for month in months_of(days):
+                query = whole
+                if not whole.names["activity_is_kept"]:
+                    # The newer months may be kept nevertheless.
+                    query = detection.coverage_query(
+                        clickhouse, settings, month, kinds=GAP_KINDS, may_be_behind=True
+                    )
+                version = versions.get(month.start.year * 100 + month.start.month, 0)
+                for team_id, gaps in self._of_month(clickhouse, query, month, team_ids, version).items():
+                    found[team_id] = found.get(team_id, NO_GAPS) + gaps
+        return found
+
+    def _of_month(
+        self,
+        clickhouse: ClickHouse,
+        query: detection.CoverageQuery,
+        days: DateRange,
+        team_ids: frozenset[int],
+        version: int,
+    ) -> dict[int, TeamGaps]:
+        parameters = {**query.parameters, "date_start": days.start, "date_end": days.end}
+        # Everything that the answer depends on.
+        key = (
+            clickhouse.conn_id,
+            days,
+            hash(team_ids),
+            version,
+            tuple(sorted((name, str(value)) for name, value in {**query.names, **parameters}.items())),
+        )
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        rows = clickhouse.query(
+            "coverage/count_gaps_of_teams",
+            parameters,
+            query.names,
+            external_tables=[external_table("selected_teams", "team_id", "UInt64", sorted(team_ids))],
+            heavy=True,
+        )
+        counted = {
+            row["team_id"]: TeamGaps(
+                *(int(row[kind]) for kind in ("missing", "inconsistent", "stale", "orphan")),
+                int(row["waiting_pageviews"]),
+                row["oldest_gap"],
+            )
+            for row in rows
+        }
+        # A scan of the source sees what no part of these tables shows.
+        if query.names["activity_is_kept"]:
+            self._kept[key] = counted
+            if len(self._kept) > MONTHS_KEPT:
+                self._kept.popitem(last=False)
+        return counted
+
+
+GAP_COUNTS = GapCounts()
