@@ -147,6 +147,8 @@ export class Actions {
     }
     if (run.dagId === BACKFILL && run.state === "success") {
       run.note = await outcome(run, path);
+    } else if (run.state === "failed") {
+      run.note = "Its red tasks say why; the name above opens the run.";
     }
     this.draw();
     this.onEnded(run);
