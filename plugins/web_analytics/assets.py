@@ -5,11 +5,11 @@ from __future__ import annotations
 from airflow.sdk import Asset, AssetAlias, AssetWatcher
 
 from web_analytics.posthog_watch import TeamEnabledTrigger
-from web_analytics.tables import TABLES
+from web_analytics.tables import BUILT_TABLES
 
 TABLE_ASSETS = {
     table.name: Asset(name=table.name, uri=f"clickhouse://web_analytics/{table.name}", group="web_analytics")
-    for table in TABLES
+    for table in BUILT_TABLES
 }
 DECISION_ASSET = Asset(
     name="web_analytics_backfill_decision",

@@ -18,7 +18,7 @@ from web_analytics.history import TaskIdentity, attempt
 from web_analytics.locks import Lock, Owner, RunActivity
 from web_analytics.partitions import ONE_DAY, partition_id
 from web_analytics.settings import Settings
-from web_analytics.tables import BOUNCES, STATS, TABLES, PreAggregatedTable
+from web_analytics.tables import BOUNCES, BUILT_TABLES, STATS, PreAggregatedTable
 
 log = logging.getLogger(__name__)
 
@@ -128,15 +128,15 @@ def publish(clickhouse: ClickHouse, settings: Settings, task: TaskIdentity, buil
     locks.renew(clickhouse, build.lock)
     with attempt(clickhouse, task, build.partition_date) as made:
         verify(clickhouse, settings, build)
-        for table in TABLES:
+        for table in BUILT_TABLES:
             assemble_clone(clickhouse, build, table)
         # The ledger changes for one table before and for the other after the day is replaced: wherever this
         # is broken off, the two entries name different builds and the detector sees an inconsistent day.
-        *first_tables, last_table = TABLES
+        *first_tables, last_table = BUILT_TABLES
         for table in first_tables:
             record(clickhouse, task, build, table)
         locks.renew(clickhouse, build.lock)
-        for table in TABLES:
+        for table in BUILT_TABLES:
             replace_partition(clickhouse, build, table)
         record(clickhouse, task, build, last_table)
         made.details = _summary(clickhouse, build)
@@ -168,7 +168,7 @@ def build_partition(
     task = TaskIdentity(run_id=run_id)
     build = stage(clickhouse, settings, task, partition_date, team_ids)
     try:
-        for table in TABLES:
+        for table in BUILT_TABLES:
             insert(clickhouse, task, build, table)
         return publish(clickhouse, settings, task, build)
     finally:
@@ -179,7 +179,7 @@ def create_tables(clickhouse: ClickHouse, build: Build) -> None:
     clickhouse.run("backfill/create_build_teams", names={"build_teams": build.build_teams})
     clickhouse.run("backfill/create_superseded_events", names={"superseded_events": build.superseded_events})
     clickhouse.run("backfill/create_sessions", names={"sessions": build.sessions})
-    for table in TABLES:
+    for table in BUILT_TABLES:
         for name in (build.fresh(table), build.clone(table)):
             _create_like_target(clickhouse, name, table)
 
@@ -249,7 +249,7 @@ def verify(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
             "%s: the source has moved on for %d teams; staging once more", build.partition_date, len(moved_on)
         )
         _fill_sessions(clickhouse, settings, build)
-        for table in TABLES:
+        for table in BUILT_TABLES:
             _fill_fresh(clickhouse, build, table)
         if moved_on := _source_differences(clickhouse, settings, build):
             first = moved_on[0]

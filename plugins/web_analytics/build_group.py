@@ -9,7 +9,7 @@ from airflow.sdk import get_current_context, task, task_group
 
 from web_analytics.assets import TABLE_ASSETS
 from web_analytics.pools import POOL
-from web_analytics.tables import BOUNCES, STATS
+from web_analytics.tables import BUILT_TABLES
 
 # Later steps weigh more, so that a date is finished before the next one is started.
 MAPPED = {"map_index_template": "{{ map_label }}", "weight_rule": "upstream", "pool": POOL}
@@ -29,17 +29,14 @@ def build_dates(planned: Any, stage_date: Callable[[str, str], dict[str, str]]) 
         def stage(day, plan_id):
             return stage_date(day, plan_id)
 
-        @task(**MAPPED)
-        def insert_stats(staged):
-            from web_analytics import backfill_steps
+        def insert(staged, table):
+            @task(task_id=f"insert_{table.short_name}", **MAPPED)
+            def insert_rows(staged):
+                from web_analytics import backfill_steps
 
-            backfill_steps.insert_table(staged, STATS.name)
+                backfill_steps.insert_table(staged, table.name)
 
-        @task(**MAPPED)
-        def insert_bounces(staged):
-            from web_analytics import backfill_steps
-
-            backfill_steps.insert_table(staged, BOUNCES.name)
+            return insert_rows(staged)
 
         @task(outlets=list(TABLE_ASSETS.values()), **MAPPED)
         def publish(staged):
@@ -65,7 +62,7 @@ def build_dates(planned: Any, stage_date: Callable[[str, str], dict[str, str]]) 
             backfill_steps.release_date(staged)
 
         staged = stage(day, plan_id).as_setup()
-        inserted = [insert_stats(staged), insert_bounces(staged)]
+        inserted = [insert(staged, table) for table in BUILT_TABLES]
         published = publish(staged)
         inserted >> published >> [validate(staged), release(staged).as_teardown(setups=staged)]
 

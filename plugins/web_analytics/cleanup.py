@@ -16,7 +16,7 @@ from web_analytics.history import TaskIdentity
 from web_analytics.locks import Owner, RunActivity
 from web_analytics.partitions import ONE_DAY, DateRange
 from web_analytics.settings import Settings
-from web_analytics.tables import TABLES
+from web_analytics.tables import BUILT_TABLES
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def stored_days(clickhouse: ClickHouse, team_id: int, dates: DateRange) -> list[
     """What a cleanup deletes, newest day first."""
     found = [
         StoredDay(table.name, row["day"].isoformat(), row["row_count"], row["pageviews"])
-        for table in TABLES
+        for table in BUILT_TABLES
         for row in clickhouse.query(
             "cleanup/count_team_rows",
             {"team_id": team_id, "date_start": dates.start, "date_end": dates.end},
@@ -63,7 +63,7 @@ def describe(stored: Sequence[StoredDay]) -> str:
     lines += [
         f"{each.day:<12}{each.table_name:<30}{each.row_count:>10}{each.pageviews:>12}" for each in stored
     ]
-    for table in TABLES:
+    for table in BUILT_TABLES:
         of_table = [each for each in stored if each.table_name == table.name]
         lines.append(
             f"{f'{len(of_table)} days':<12}{table.name:<30}{sum(each.row_count for each in of_table):>10}"
@@ -80,7 +80,7 @@ def fingerprint_others(
         table.name: clickhouse.query(
             "cleanup/fingerprint_other_teams", {"team_id": team_id, **partition}, {"table": table.name}
         )[0]
-        for table in TABLES
+        for table in BUILT_TABLES
     }
 
 
@@ -135,12 +135,12 @@ def publish(
             "Trigger the cleanup again."
         )
     before = fingerprint_others(clickhouse, team_id, emptied.day)
-    for table in TABLES:
+    for table in BUILT_TABLES:
         build.assemble_clone(clickhouse, emptied, table)
     locks.renew(clickhouse, emptied.lock)
-    for table in TABLES:
+    for table in BUILT_TABLES:
         build.replace_partition(clickhouse, emptied, table)
-    for table in TABLES:
+    for table in BUILT_TABLES:
         # Without a build the detector takes the day for one that was never built.
         clickhouse.run(
             "backfill/record_in_ledger",

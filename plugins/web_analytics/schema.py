@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from web_analytics import sql
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.settings import Settings
-from web_analytics.tables import TABLES
+from web_analytics.tables import BUILT_TABLES
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class SchemaMismatch(RuntimeError):
 
 def create_tables(clickhouse: ClickHouse) -> None:
     """Targets, registry of teams, ledger, log, plans and activity."""
-    for table in TABLES:
+    for table in BUILT_TABLES:
         clickhouse.run(f"schema/create_{table.short_name}", names={"table": table.name})
         if clickhouse.topology == "sharded":
             clickhouse.run("schema/create_distributed", names={"table": table.name})

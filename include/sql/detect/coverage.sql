@@ -78,6 +78,7 @@ FROM
             FROM web_analytics_backfill_ledger FINAL
             WHERE partition_date >= %(date_start)s AND partition_date < %(date_end)s
               AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+              AND table_name IN ('web_pre_aggregated_stats', 'web_pre_aggregated_bounces')
 {% if only_missing %}
               AND row_count = 0
 {% endif %}
