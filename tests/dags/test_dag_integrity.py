@@ -12,6 +12,7 @@ from airflow.timetables.trigger import MultipleCronTriggerTimetable
 from tests.conftest import CHECKOUT
 from web_analytics.pools import POOL
 from web_analytics.retries import ClickHouseRetryPolicy
+from web_analytics.tables import BUILT_TABLES
 
 BACKFILL, SETUP = "web_analytics_backfill", "web_analytics_setup"
 # The DAGs of DESIGN §4; a DAG that is not in this list has no place in dags/.
@@ -136,7 +137,8 @@ def test_a_conf_that_the_params_do_not_allow_is_refused_when_triggered(backfill,
 
 
 VALIDATE = "build_date.validate"
-GROUP = ["build_date.stage", "build_date.insert_stats", "build_date.insert_bounces", "build_date.publish"]
+INSERTS = [f"build_date.insert_{table.short_name}" for table in BUILT_TABLES]
+GROUP = ["build_date.stage", *INSERTS, "build_date.publish"]
 RELEASE = "build_date.release"
 
 
@@ -207,7 +209,7 @@ def test_published_dates_and_decisions_are_asset_events(backfill):
         task.task_id: {asset.name for asset in task.outlets} for task in backfill.tasks if task.outlets
     }
     assert outlets == {
-        "build_date.publish": {"web_pre_aggregated_stats", "web_pre_aggregated_bounces"},
+        "build_date.publish": {table.name for table in BUILT_TABLES},
         "decide": {"web_analytics_backfill_decision"},
         "resolve_teams": {"web_analytics_team_selection", "web_analytics_team_waits"},
     }

@@ -56,7 +56,7 @@ def test_a_build_works_on_tables_of_one_node(web_analytics_schema, topology, day
     build.create_tables(clickhouse, made)
     shape = "SELECT engine, partition_key, sorting_key FROM system.tables WHERE database = currentDatabase() AND name = %(t)s"
     columns = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = %(t)s ORDER BY position"
-    for table in build.TABLES:
+    for table in build.BUILT_TABLES:
         for name in (made.fresh(table), made.clone(table)):
             for question in (shape, columns):
                 expected = clickhouse.client.execute(question, {"t": table.name})
