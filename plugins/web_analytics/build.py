@@ -48,8 +48,8 @@ class Build:
         return f"{self.lock.table_prefix}teams"
 
     @property
-    def superseded_events(self) -> str:
-        return f"{self.lock.table_prefix}superseded_events"
+    def visits(self) -> str:
+        return f"{self.lock.table_prefix}visits"
 
     @property
     def sessions(self) -> str:
@@ -177,7 +177,7 @@ def build_partition(
 
 def create_tables(clickhouse: ClickHouse, build: Build) -> None:
     clickhouse.run("backfill/create_build_teams", names={"build_teams": build.build_teams})
-    clickhouse.run("backfill/create_superseded_events", names={"superseded_events": build.superseded_events})
+    clickhouse.run("backfill/create_visits", names={"visits": build.visits})
     clickhouse.run("backfill/create_sessions", names={"sessions": build.sessions})
     for table in BUILT_TABLES:
         for name in (build.fresh(table), build.clone(table)):
@@ -209,16 +209,16 @@ def fill_build_teams(
 def _fill_sessions(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
     names = {
         "build_teams": build.build_teams,
-        "superseded_events": build.superseded_events,
+        "visits": build.visits,
         "sessions": build.sessions,
         "bucket_minutes": settings.bucket_minutes,
     }
     people_are_merged = clickhouse.query("source/has_person_overrides")[0]["has_person_overrides"]
 
     def fill() -> None:
-        for table in (build.superseded_events, build.sessions):
+        for table in (build.visits, build.sessions):
             clickhouse.run("backfill/truncate", names={"table": table})
-        clickhouse.run("backfill/fill_superseded_events", build.day, names, heavy=True)
+        clickhouse.run("backfill/fill_visits", build.day, names, heavy=True)
         clickhouse.run(
             "backfill/fill_sessions",
             build.day,

@@ -30,9 +30,9 @@ SAMPLE_NAMES = {
     "role": ["web_analytics_writer"],
     "sessions": ["web_analytics_build_sessions"],
     "source_table": ["web_pre_aggregated_stats"],
-    "superseded_events": ["web_analytics_build_superseded_events"],
     "table": ["web_pre_aggregated_stats"],
     "target": ["web_pre_aggregated_stats"],
+    "visits": ["web_analytics_build_visits"],
     # flags and lists change the statement: every combination has to parse
     "counts_sessions": [False, True],
     "has_part_name": [False, True],

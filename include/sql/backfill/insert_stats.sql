@@ -1,4 +1,5 @@
--- Aggregates the staged sessions into rows of web_pre_aggregated_stats, in a fresh table.
+-- Aggregates the staged sessions into rows of web_pre_aggregated_stats, in a fresh table. Rows of one key are added
+-- up by the engine when it sorts what it writes (optimize_on_insert): grouping them before would only cost more.
 -- Parameters: none.
 {% import "macros.sql" as macros %}
 INSERT INTO {{ fresh }}
@@ -9,9 +10,8 @@ INSERT INTO {{ fresh }}
 SELECT
     {{ macros.common_columns | join(", ") }},
     pathname,
-    uniqState(person_id),
-    uniqState(session_id),
-    sumState(toUInt64(1))
+    initializeAggregation('uniqState', person_id),
+    initializeAggregation('uniqState', session_id),
+    initializeAggregation('sumState', toUInt64(1))
 FROM {{ sessions }}
 ARRAY JOIN pathnames AS pathname
-GROUP BY {{ macros.common_columns | join(", ") }}, pathname

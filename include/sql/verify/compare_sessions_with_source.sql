@@ -2,13 +2,8 @@
 -- A difference means that the source has moved on since the stage was filled.
 -- Parameters: date_start, date_end. Columns: team_id, expected (source), found (stage); no row where equal.
 {% import "macros.sql" as macros %}
-SELECT team_id, sumIf(pageviews, side = 'source') AS expected, sumIf(pageviews, side = 'stage') AS found
-FROM
-(
-    SELECT 'source' AS side, toUInt64(team_id) AS team_id, count() AS pageviews
-    FROM
-    (
-        SELECT team_id, argMax((event, session_id), (ingested_at, timestamp, event, session_id)) AS newest
+{% macro rows_of_day(condition) -%}
+SELECT team_id, uuid, event, timestamp, ingested_at, session_id, period_bucket
         FROM
         (
             SELECT
@@ -16,8 +11,39 @@ FROM
                 {{ macros.bucket(bucket_minutes) }} AS period_bucket
             FROM web_analytics_source_events
             WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
+              AND {{ condition }}
         )
         WHERE {{ macros.in_days() }}
+{%- endmacro %}
+WITH
+    repeated AS
+    (
+        SELECT uuid
+        FROM web_analytics_source_events
+        WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
+          AND timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
+          AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC') + INTERVAL 1 DAY
+        GROUP BY uuid
+        HAVING count() > 1
+    )
+SELECT team_id, sumIf(pageviews, side = 'source') AS expected, sumIf(pageviews, side = 'stage') AS found
+FROM
+(
+    SELECT 'source' AS side, toUInt64(team_id) AS team_id, countIf(session_id != '') AS pageviews
+    FROM
+    (
+        {{ rows_of_day("event IN " ~ macros.pageview_events ~ " AND uuid NOT IN (SELECT uuid FROM repeated)") }}
+    )
+    GROUP BY team_id
+    UNION ALL
+    SELECT 'source' AS side, toUInt64(team_id) AS team_id, count() AS pageviews
+    FROM
+    (
+        SELECT team_id, argMax((event, session_id), (ingested_at, timestamp, event, session_id)) AS newest
+        FROM
+        (
+        {{ rows_of_day("uuid IN (SELECT uuid FROM repeated)") }}
+        )
         GROUP BY team_id, period_bucket, uuid
         HAVING newest.1 IN {{ macros.pageview_events }} AND newest.2 != ''
     )

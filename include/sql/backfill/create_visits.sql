@@ -1,0 +1,18 @@
+-- Creates the list of visits: one row per bucket, team and session with a pageview, with what all its events tell.
+-- Parameters: none.
+CREATE TABLE IF NOT EXISTS {{ visits }}
+(
+    period_bucket DateTime('UTC'),
+    team_id Int64,
+    session_id String,
+    first_uuid UUID COMMENT 'the first pageview, whose row gives the dimensions',
+    first_timestamp DateTime64(6, 'UTC'),
+    first_ingested_at DateTime64(6, 'UTC'),
+    distinct_id String COMMENT 'of the last pageview, like person_id',
+    person_id UUID,
+    pathnames Array(String) COMMENT 'one element per pageview, the first one first',
+    duration_seconds Int64,
+    is_bounce Bool
+)
+ENGINE = MergeTree
+ORDER BY (team_id, first_uuid)
