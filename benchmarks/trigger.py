@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -56,6 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tries", type=int, default=TRIES)
     tries = parser.parse_args(arguments).tries
+    # Also when it is terminated it stops what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     from benchmarks.live_airflow import LiveAirflow
     from demo import sample_data
