@@ -1,4 +1,4 @@
-"""``make bench``: what building a day costs, and what a dashboard's reader feels of it.
+"""``make bench``: what building a day and detecting cost, and what a dashboard's reader feels of a backfill.
 
 Figures of one run on one machine; compare ratios, not seconds. Writes .bench/latest.json.
 """
@@ -26,15 +26,6 @@ DAYS, QUICK_DAYS = 7, 3
 READER_SECONDS = 15
 
 
-def process_usage(pid: int) -> tuple[float, float]:
-    """CPU seconds so far and peak resident megabytes of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    status = Path(f"/proc/{pid}/status").read_text()
-    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    return seconds, peak / 1024
-
-
 def read_like_a_dashboard(clickhouse, days, stop: threading.Event) -> list[float]:
     """Seconds of each of a dashboard's queries, one after the other until told to stop."""
     parameters = {"date_start": min(days), "date_end": max(days), "team_ids": []}
@@ -53,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     quick = parser.parse_args(arguments).quick
     logging.getLogger("web_analytics").setLevel(logging.WARNING)
 
+    from benchmarks import build as build_benchmark
+    from benchmarks import detection as detection_benchmark
+    from benchmarks.usage import process_usage
     from demo import sample_data
     from embedded_clickhouse.process import EmbeddedClickHouse
     from web_analytics import build, detection, schema
@@ -65,6 +59,31 @@ def main(arguments: list[str] | None = None) -> int:
     settings = Settings.load({})
     now = datetime.now(UTC)
     results: dict[str, float] = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedClickHouse(Path(folder) / "clickhouse") as server,
+    ):
+        os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
+        with ClickHouse("clickhouse_default") as clickhouse:
+            sessions, days = (200_000, 6) if quick else (3_500_000, 35)
+            build_benchmark.fill(clickhouse, settings, sessions, days, now.date())
+            results |= build_benchmark.measure(
+                clickhouse, server.pid, settings, now.date() - 3 * ONE_DAY, rounds=3 if quick else 7
+            )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedClickHouse(Path(folder) / "clickhouse") as server,
+    ):
+        os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
+        with ClickHouse("clickhouse_default") as clickhouse:
+            longest = 30 if quick else 365
+            detection_benchmark.fill(clickhouse, settings, 20_000, longest, now.date())
+            for days in (30,) if quick else (30, 365):
+                results |= detection_benchmark.measure(
+                    clickhouse, server.pid, settings, 20_000, days, now.date(), rounds=5
+                )
+            peak = clickhouse.query("benchmark/peak_memory", {"statement": "detect/count_gaps"})
+            results[f"detect_peak_mb_20k_teams_{longest}_days"] = peak[0]["megabytes"]
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedClickHouse(Path(folder) / "clickhouse") as server,

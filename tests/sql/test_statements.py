@@ -52,6 +52,7 @@ SAMPLE_NAMES = {
 SAMPLE_VALUES = {
     "table": "events",
     "database": "some_database",
+    "statement": "detect/count_gaps",
     "first_session": 0,
     "last_session": 10,
     "teams": 3,
