@@ -10,10 +10,11 @@ import pytest
 from clickhouse_driver.errors import ServerException
 
 from tests.support import differences_from_oracle, leftovers, merged_totals
-from web_analytics import build, locks
+from web_analytics import build, cleanup, locks
 from web_analytics.clickhouse import ClickHouse, QueryFailed
 from web_analytics.history import TaskIdentity
 from web_analytics.locks import LockHeld, LockLost, Owner, RunActivity
+from web_analytics.partitions import ONE_DAY, DateRange
 from web_analytics.tables import STATS, TABLES
 
 DAY = date(2026, 1, 2)
@@ -209,6 +210,47 @@ def test_ten_builds_of_one_date_at_once_lose_and_double_nothing(source, settings
         list(pool.map(build_one_team, teams))
     assert differences_from_oracle(source.clickhouse, [day], teams) == []
     assert leftovers(source.clickhouse) == []
+
+
+def test_builds_and_cleanups_of_one_date_at_once_touch_only_their_own_teams(source, settings, days):
+    """Half of the teams are built while the rows of the other half are deleted."""
+    clickhouse, [day] = source.clickhouse, days(1)
+    teams = list(range(1, 9))
+    built, deleted = teams[::2], teams[1::2]
+    source.enable(*teams)
+    source.visits(teams, [day])
+    build.build_partition(clickhouse, settings, day, teams)
+    source.visits(built, [day])  # what the builds have to add
+    dates = DateRange(day, day + ONE_DAY)
+    approved = {team_id: cleanup.stored_days(clickhouse, team_id, dates) for team_id in deleted}
+    barrier = threading.Barrier(len(teams))
+
+    def delete(connection: ClickHouse, team_id: int) -> None:
+        task = TaskIdentity(dag_id="cleanup", run_id=f"run {team_id}")
+        emptied = cleanup.prepare(connection, settings, task, day, team_id)
+        try:
+            cleanup.publish(connection, task, emptied, team_id, approved[team_id])
+        finally:
+            build.release(connection, emptied)
+
+    def work(team_id: int) -> None:
+        with ClickHouse("clickhouse_default") as connection:
+            connection.query("schema/current_database")
+            barrier.wait()
+            while True:
+                try:
+                    if team_id in deleted:
+                        return delete(connection, team_id)
+                    build.build_partition(connection, settings, day, [team_id], f"run {team_id}")
+                    return None
+                except LockHeld:
+                    continue
+
+    with ThreadPoolExecutor(len(teams)) as pool:
+        list(pool.map(work, teams))
+    assert differences_from_oracle(clickhouse, [day], built) == []
+    assert all(cleanup.stored_days(clickhouse, team_id, dates) == [] for team_id in deleted)
+    assert leftovers(clickhouse) == []
 
 
 def test_a_sweep_clears_what_abandoned_builds_left_and_nothing_else(source, settings, days):

@@ -71,8 +71,12 @@ FROM
             UNION ALL
             SELECT
                 team_id, partition_date,
-                if(table_name = 'web_pre_aggregated_stats', if(row_count > 0, 20, 4), if(row_count > 0, 40, 8)),
-                cityHash64(build), 0,
+                -- a cleanup leaves an entry without a build: the day counts as one that was never built
+                multiIf(
+                    build = '', 0,
+                    table_name = 'web_pre_aggregated_stats', if(row_count > 0, 20, 4),
+                    if(row_count > 0, 40, 8)),
+                if(build = '', 0, cityHash64(build)), 0,
                 if(table_name = 'web_pre_aggregated_stats', -toInt64(source_events), 0),
                 {{ never }}, newest_ingested_at
             FROM web_analytics_backfill_ledger FINAL
