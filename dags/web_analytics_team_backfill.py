@@ -23,7 +23,7 @@ from airflow.sdk import Param, dag, get_current_context, task
 
 from web_analytics.assets import TEAM_ENABLED_ASSET
 from web_analytics.build_group import build_dates
-from web_analytics.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
 from web_analytics.regions import for_each_region
 
 PARAMS = {
@@ -67,7 +67,7 @@ def web_analytics_team_backfill():
 
         return team_backfill_steps.stage_date(day, plan_id)
 
-    @task(trigger_rule="all_done")
+    @task(trigger_rule="all_done", **TELLS_PEOPLE)
     def summarise():
         from web_analytics import team_backfill_steps
 

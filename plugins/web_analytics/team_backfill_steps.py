@@ -13,6 +13,7 @@ from typing import Any
 from web_analytics import backfill_steps, detection, history, team_backfills, time_zones
 from web_analytics.backfill_steps import BackfillIncomplete
 from web_analytics.clickhouse import ClickHouse
+from web_analytics.concern import Concern
 from web_analytics.decision import COMPLETE, INCONSISTENT, MISSING, STALE, GapCount
 from web_analytics.detection import DetectionScope
 from web_analytics.partitions import ONE_DAY, DateRange, closed_part, newest_first
@@ -149,7 +150,8 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
         team_id, reason = min(failures.items())
         raise BackfillIncomplete(
             f"{len(failures)} of {_count(taken, 'team')} could not be backfilled: team {team_id} {reason}. The failed "
-            "tasks of these dates say why; the next run takes these teams again."
+            "tasks of these dates say why; the next run takes these teams again.",
+            Concern(teams=len(failures)),
         )
     if wrong:
         days = ", ".join(row["partition_date"].isoformat() for row in wrong)
