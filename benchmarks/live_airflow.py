@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -34,7 +35,56 @@ def wait_for(condition: Callable[[], T], seconds: float, what: str, pause: float
     return result
 
 
-class LiveAirflow:
+class AirflowApi:
+    """Airflow's REST API, as the user to whom the token belongs."""
+
+    def __init__(self, base: str):
+        self.base, self.token = base, ""
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(
+            self.base + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def is_healthy(self) -> bool:
+        try:
+            health = self.call("GET", "/api/v2/monitor/health")
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+        return all(
+            health[part]["status"] == "healthy" for part in ("scheduler", "triggerer", "dag_processor")
+        )
+
+    def dags(self) -> dict[str, dict[str, Any]]:
+        return {dag["dag_id"]: dag for dag in self.call("GET", "/api/v2/dags?limit=100")["dags"]}
+
+    def unpause(self, dag_id: str) -> None:
+        self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
+        """:returns: the path of the run."""
+        run = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
+        return f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run['dag_run_id'])}"
+
+    def finish(self, run: str, seconds: float = 240) -> str:
+        """:returns: the state in which the run at this path ended."""
+
+        def ended() -> str | None:
+            state = self.call("GET", run)["state"]
+            return state if state in ("success", "failed") else None
+
+        return wait_for(ended, seconds, f"the end of {run}")
+
+    def instances(self, run: str) -> list[dict[str, Any]]:
+        return self.call("GET", f"{run}/taskInstances?limit=100")["task_instances"]
+
+
+class LiveAirflow(AirflowApi):
     """A context manager: migrated, started and healthy.
 
     :param home: AIRFLOW_HOME, an empty folder.
@@ -43,8 +93,7 @@ class LiveAirflow:
 
     def __init__(self, home: Path, connection_uri: str, environment: Mapping[str, str]):
         self.home, self.port = home, ui.free_port(0)
-        self.base = f"http://127.0.0.1:{self.port}"
-        self.token = ""
+        super().__init__(f"http://127.0.0.1:{self.port}")
         self.environment = {
             **ui.environment(CHECKOUT, self.port, connection_uri),
             "AIRFLOW_HOME": str(home),
@@ -93,27 +142,8 @@ class LiveAirflow:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        request = urllib.request.Request(
-            self.base + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
-
-    def is_healthy(self) -> bool:
-        try:
-            health = self.call("GET", "/api/v2/monitor/health")
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
-        return all(
-            health[part]["status"] == "healthy" for part in ("scheduler", "triggerer", "dag_processor")
-        )
-
     def is_known(self, dag_id: str) -> bool:
-        return dag_id in {dag["dag_id"] for dag in self.call("GET", "/api/v2/dags?limit=100")["dags"]}
+        return dag_id in self.dags()
 
     def runs(self, dag_id: str) -> dict[str, str]:
         """The state of each run, newest first."""

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.partitions import ONE_DAY, DateRange
@@ -36,14 +35,18 @@ class Coverage:
 
     :ivar covered_from: all days from this one on are covered; None before the first scan.
     :ivar watermark: rows ingested before it are known.
+    :ivar scanned_at: when the source was last scanned; None before the first scan.
     :ivar reconciled_at: when all covered days were last scanned.
     :ivar server_now: the time of ClickHouse.
+    :ivar has_part_name: whether the source view tells a row's part.
     """
 
     covered_from: date | None
     watermark: datetime
+    scanned_at: datetime | None
     reconciled_at: datetime
     server_now: datetime
+    has_part_name: bool
 
     def covers(self, days: DateRange) -> bool:
         return self.covered_from is not None and self.covered_from <= days.start
@@ -68,8 +71,10 @@ def coverage_of(clickhouse: ClickHouse, settings: Settings) -> Coverage:
     return Coverage(
         covered_from=row["covered_from"] if row["scans"] else None,
         watermark=_in_utc(row["watermark"]),
+        scanned_at=_in_utc(row["scanned_at"]) if row["scans"] else None,
         reconciled_at=_in_utc(row["reconciled_at"]),
         server_now=_in_utc(row["server_now"]),
+        has_part_name=bool(row["has_part_name"]),
     )
 
 
@@ -77,32 +82,28 @@ def is_kept(settings: Settings) -> bool:
     return settings.activity == "kept"
 
 
-def scan_names(clickhouse: ClickHouse, settings: Settings) -> dict[str, Any]:
-    """What ``activity/scan.sql`` has to know of the source view."""
-    columns = {row["name"] for row in clickhouse.query("source/describe")}
-    return {"bucket_minutes": settings.bucket_minutes, "has_part_name": "part_name" in columns}
-
-
-def refresh(clickhouse: ClickHouse, settings: Settings, needed: DateRange) -> Coverage:
+def refresh(
+    clickhouse: ClickHouse, settings: Settings, needed: DateRange, coverage: Coverage | None = None
+) -> Coverage:
     """Brings the activity up to date and makes it cover ``needed``; repeating it changes nothing.
 
+    :param coverage: what is covered, where the caller has read it.
     :returns: what is covered now.
     """
-    coverage = coverage_of(clickhouse, settings)
-    names = scan_names(clickhouse, settings)
+    coverage = coverage or coverage_of(clickhouse, settings)
     # A plausible range only: an event dated 1970 or 2100 must not make a partition of its own.
     if coverage.covered_from is not None:
         plausible = DateRange(settings.partitions_start_date, coverage.horizon)
-        _scan(clickhouse, settings, names, coverage, "refresh", plausible)
+        _scan(clickhouse, settings, coverage, "refresh", plausible)
         covered_from = coverage.covered_from
     else:
         covered_from = coverage.horizon
     for days in chunks(DateRange(needed.start, covered_from), DAYS_PER_SCAN):
-        _scan(clickhouse, settings, names, coverage, "extension", days)
+        _scan(clickhouse, settings, coverage, "extension", days)
     if coverage.is_due_for_reconciliation:
         everything = DateRange(min(covered_from, needed.start), coverage.horizon)
         for days in chunks(everything, DAYS_PER_SCAN):
-            _scan(clickhouse, settings, names, coverage, "reconciliation", days)
+            _scan(clickhouse, settings, coverage, "reconciliation", days)
     return coverage_of(clickhouse, settings)
 
 
@@ -115,16 +116,18 @@ def chunks(days: DateRange, longest: int) -> Iterator[DateRange]:
         end = start
 
 
-def _scan(clickhouse, settings, names, coverage: Coverage, kind: str, days: DateRange) -> None:
-    parameters = {"date_start": days.start, "date_end": days.end, "scanned_at": as_text(coverage.server_now)}
-    knows_all_new_rows = kind == "refresh" or coverage.covered_from is None
+def _scan(clickhouse: ClickHouse, settings: Settings, coverage: Coverage, kind: str, days: DateRange) -> None:
     since = coverage.since if kind == "refresh" else EPOCH
-    if kind == "refresh":
-        done = clickhouse.run("activity/refresh", {**parameters, "since": as_text(since)}, names, heavy=True)
-    else:
-        done = clickhouse.run("activity/rescan", parameters, names, heavy=True)
+    parameters = {"date_start": days.start, "date_end": days.end, "scanned_at": as_text(coverage.server_now)}
+    done = clickhouse.run(
+        "activity/refresh" if kind == "refresh" else "activity/rescan",
+        {**parameters, "since": as_text(since)},
+        {"bucket_minutes": settings.bucket_minutes, "has_part_name": coverage.has_part_name},
+        heavy=True,
+    )
     watermark = EPOCH
-    if knows_all_new_rows:
+    if kind == "refresh" or coverage.covered_from is None:
+        # Only these know everything that was ingested up to the newest row that they have seen.
         newest = clickhouse.query(
             "activity/newest_ingested", {"since": as_text(since), "now": as_text(coverage.server_now)}
         )[0]["newest"]

@@ -59,9 +59,17 @@ REPEATABLE = re.compile(
     r"(?:\s|--[^\n]*\n)*(?:SELECT|WITH|EXPLAIN|KILL|TRUNCATE|DELETE|DROP\s+TABLE\s+IF\s+EXISTS"
     r"|CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS|ALTER\s+TABLE\s+\S+\s+(?:REPLACE|DROP)\s+PARTITION)\b"
 )
-# Also these: of a lock's rows and a ledger entry the newest holds, the history may tell an attempt twice, and who
-# finds that the lock exists looks whose it is.
-REPEATABLE_WRITES = ("lock/create", "lock/renew", "backfill/record_in_ledger", "report/insert_log")
+# Also these: of a lock's rows, a ledger entry and the activity of a day the newest holds, the histories may tell an
+# attempt or a scan twice, and who finds that the lock exists looks whose it is.
+REPEATABLE_WRITES = (
+    "lock/create",
+    "lock/renew",
+    "backfill/record_in_ledger",
+    "report/insert_log",
+    "activity/refresh",
+    "activity/rescan",
+    "activity/record_scan",
+)
 # Of the transient codes those that are known at once. A cancelled query is not repeated; one that took too long
 # only if it is a light one that the server itself has ended.
 REPEATED_CODES = (3, 32, 101, 102, 202, 203, 210, 225, 241, 242, 252, 279, 319, 439, 473, 745, 999)

@@ -92,6 +92,7 @@ def coverage_query(
     *,
     kinds: Sequence[str] = (),
     may_be_behind: bool = False,
+    known: activity.Coverage | None = None,
 ) -> CoverageQuery:
     """How to ask about a range in one statement. Nothing is written.
 
@@ -101,21 +102,24 @@ def coverage_query(
     :param kinds: the only kinds of gap that are of interest; empty for every state.
     :param may_be_behind: take the kept activity as it was refreshed last (:func:`store_plan` has just done it; a
         page that is looked at can say as of when).
+    :param known: what the kept activity covers, where the caller has read it.
     """
-    kept = activity.coverage_of(clickhouse, settings) if activity.is_kept(settings) else None
-    is_kept = kept is not None and kept.covers(days)
+    known = known or activity.coverage_of(clickhouse, settings)
+    is_kept = activity.is_kept(settings) and known.covers(days)
+    with_new = is_kept and not may_be_behind
     return CoverageQuery(
         parameters={
             "date_start": days.start,
             "date_end": days.end,
             "min_daily_pageviews": settings.min_daily_pageviews,
             "stale_min_events": settings.stale_min_events,
-            "since": activity.as_text(kept.since if is_kept else activity.EPOCH),
+            **({"since": activity.as_text(known.since)} if with_new else {}),
         },
         names={
-            **activity.scan_names(clickhouse, settings),
+            "bucket_minutes": settings.bucket_minutes,
+            "has_part_name": known.has_part_name,
             "activity_is_kept": is_kept,
-            "with_new": not may_be_behind,
+            "with_new": with_new,
             "only_gaps": bool(kinds) and COMPLETE not in kinds,
             "only_missing": tuple(kinds) == (MISSING,),
         },
@@ -134,8 +138,9 @@ def count_gaps(
 ) -> list[GapCount]:
     """Detects without writing anything."""
     rows = []
+    known = activity.coverage_of(clickhouse, settings)
     for days in in_pieces(scope.partitions, len(teams)):
-        part = coverage_query(clickhouse, settings, days, kinds=scope.states)
+        part = coverage_query(clickhouse, settings, days, kinds=scope.states, known=known)
         rows += clickhouse.query(
             "detect/count_gaps",
             {
@@ -159,10 +164,11 @@ def store_plan(
 ) -> list[GapCount]:
     """Brings the kept activity up to date, detects, and stores which teams of which partitions were found, under
     ``plan_id``."""
+    known = activity.coverage_of(clickhouse, settings)
     if activity.is_kept(settings):
-        activity.refresh(clickhouse, settings, scope.partitions)
+        known = activity.refresh(clickhouse, settings, scope.partitions, known)
     for days in in_pieces(scope.partitions, len(teams)):
-        part = coverage_query(clickhouse, settings, days, kinds=scope.states, may_be_behind=True)
+        part = coverage_query(clickhouse, settings, days, kinds=scope.states, may_be_behind=True, known=known)
         clickhouse.run(
             "detect/insert_plan",
             {**part.parameters, "plan_id": plan_id, "states": scope.states},

@@ -73,7 +73,7 @@ class Measured:
     :ivar oldest_gap_since: since when the oldest gap has been known to wait; None without a gap.
     :ivar last_decision_at: when the last scheduled or manual run decided; None if there was none.
     :ivar leftovers: dates with locks or per-run tables that no active run owns.
-    :ivar activity_lag_hours: how far the kept activity is behind; None where none is kept.
+    :ivar activity_lag_hours: since when the source was not looked at for the kept activity; None where none is kept.
     """
 
     coverage: Coverage

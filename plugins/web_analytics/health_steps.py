@@ -7,7 +7,7 @@ import logging
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from web_analytics import alerts, detection, health, history, locks, metrics
+from web_analytics import activity, alerts, detection, health, history, locks, metrics
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.decision import COMPLETE, GAP_KINDS, GapCount
 from web_analytics.detection import DetectionScope
@@ -107,6 +107,7 @@ def measure(
     attempts = clickhouse.query("report/attempt_metrics", since)[0]
     runs = clickhouse.query("report/last_runs", {"dag_id": BACKFILL + region_suffix()})[0]
     costs = _costs(clickhouse, since, attempts)
+    known = activity.coverage_of(clickhouse, settings)
     measured = Measured(
         coverage=covered,
         enabled_teams=len(teams),
@@ -121,6 +122,7 @@ def measure(
             for row in clickhouse.query("report/failures_by_code", since)
         ),
         leftovers=tuple(day.isoformat() for day in leftovers(clickhouse, settings, now)),
+        activity_lag_hours=_hours(known.scanned_at, now) if activity.is_kept(settings) else None,
         days=days,
     )
     numbers: dict[str, float | None] = {
@@ -131,6 +133,7 @@ def measure(
         "oldest_gap_hours": _hours(measured.oldest_gap_since, now) or 0.0,
         "freshness_hours": health.hours_since_day(covered.newest_complete_day, now),
         "leftover_dates": len(measured.leftovers),
+        "activity_lag_hours": measured.activity_lag_hours,
         "last_success_hours": _hours(measured.last_success_at, now),
         "attempts": measured.attempts,
         "success_percent": measured.success_percent,

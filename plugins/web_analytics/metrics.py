@@ -20,6 +20,7 @@ GAUGES = {
     "team_freshness_hours.p95": "95 % of the teams have less",
     "team_freshness_hours.worst": "of the team that is furthest behind",
     "last_success_hours": "hours since a run of web_analytics_backfill did all that it had decided",
+    "activity_lag_hours": "hours since the kept activity was refreshed; only where it is kept",
     "leftover_dates": "dates with locks or tables of builds that broke off",
     "attempts": "attempts of steps that build",
     "success_percent": "of these the ones that succeeded",

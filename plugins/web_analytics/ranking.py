@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from web_analytics import detection
+from web_analytics import activity, detection
 from web_analytics.clickhouse import ClickHouse, external_table
 from web_analytics.decision import GAP_KINDS
 from web_analytics.partitions import DateRange
@@ -105,14 +105,11 @@ class GapCounts:
                 row["month"]: row["version"]
                 for row in clickhouse.query("coverage/read_versions", {"table_names": TABLE_NAMES})
             }
-            whole = detection.coverage_query(clickhouse, settings, days, kinds=GAP_KINDS, may_be_behind=True)
+            known = activity.coverage_of(clickhouse, settings)
             for month in months_of(days):
-                query = whole
-                if not whole.names["activity_is_kept"]:
-                    # The newer months may be kept nevertheless.
-                    query = detection.coverage_query(
-                        clickhouse, settings, month, kinds=GAP_KINDS, may_be_behind=True
-                    )
+                query = detection.coverage_query(
+                    clickhouse, settings, month, kinds=GAP_KINDS, may_be_behind=True, known=known
+                )
                 version = versions.get(month.start.year * 100 + month.start.month, 0)
                 for team_id, gaps in self._of_month(clickhouse, query, month, team_ids, version).items():
                     found[team_id] = found.get(team_id, NO_GAPS) + gaps

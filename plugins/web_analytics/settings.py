@@ -65,8 +65,9 @@ def _bucket_minutes(text: str) -> int:
     return BUCKET_MINUTES[BUCKET_MINUTES.index(int(text))]
 
 
-def _topology(text: str) -> str:
-    return TOPOLOGIES[TOPOLOGIES.index(text)]
+def _one_of(*choices: str) -> tuple[Callable[[str], str], str]:
+    """One of at least two words."""
+    return lambda text: choices[choices.index(text)], f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
 def _strategies(text: str) -> tuple[str, ...]:
@@ -81,10 +82,6 @@ def _team_ids(text: str) -> tuple[int, ...]:
     if any(team_id < 0 or team_id >= 2**63 for team_id in ids):
         raise ValueError
     return ids
-
-
-def _activity(text: str) -> str:
-    return ("kept", "scanned")[("kept", "scanned").index(text)]
 
 
 def _identifier(text: str) -> str:
@@ -280,7 +277,7 @@ class Settings:
     activity: str = _setting(
         "ACTIVITY",
         "kept",
-        (_activity, "kept or scanned"),
+        _one_of("kept", "scanned"),
         "where detection learns what the source holds: from the table that it keeps, or from a scan each time "
         "(for a source without a useful ingestion time)",
     )
@@ -299,7 +296,7 @@ class Settings:
     topology: str = _setting(
         "TOPOLOGY",
         "single",
-        (_topology, "single, replicated or sharded"),
+        _one_of(*TOPOLOGIES),
         "how the tables are created: on one node, replicated over the nodes of a cluster, or on each of its shards "
         "(docs/scaling.md)",
     )

@@ -27,7 +27,7 @@ def chromium() -> str | None:
 def browser():
     path = chromium()
     if path is None:
-        pytest.skip("There is no Chromium: install it (apt-get install chromium) or name it in CHROMIUM.")
+        pytest.fail("There is no Chromium: install it (apt-get install chromium) or name it in CHROMIUM.")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

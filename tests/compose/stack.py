@@ -13,20 +13,15 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from benchmarks.live_airflow import AirflowApi, wait_for
+from demo.ui import free_port
 from embedded_clickhouse.process import EmbeddedClickHouse
 from tests.compose import compose_file
 
@@ -48,21 +43,7 @@ IMPATIENCE = {
 }
 
 
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain for {what}"
-        time.sleep(0.2)
-    return result
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Stack:
+class Stack(AirflowApi):
     """The services on this machine; a context manager.
 
     :param home: an empty folder; its path must be reachable by the user `nobody` where the caller is root.
@@ -78,9 +59,9 @@ class Stack:
         )
         self.variables = {**compose_file.read_variables(home / ".env"), **choices}
         self.services = compose_file.load(self.variables)["services"]
-        self.ports = {name: free_port() for name in ("postgres", "redis", "clickhouse", "api-server")}
+        self.ports = {name: free_port(0) for name in ("postgres", "redis", "clickhouse", "api-server")}
         self.processes: dict[str, psutil.Process] = {}
-        self.token = ""
+        super().__init__(f"http://127.0.0.1:{self.ports['api-server']}")
         for folder in ("logs", "auth"):
             (self.airflow_home / folder).mkdir(parents=True)
         for folder in ("dags", "plugins", "include", "demo"):
@@ -134,8 +115,8 @@ class Stack:
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": port,
             "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
-            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port(0)),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port(0)),
         }
 
     def command(self, service: str) -> list[str]:
@@ -303,41 +284,11 @@ class Stack:
                 each.send_signal(signal.SIGKILL)
         psutil.wait_procs(doomed, timeout=10)
 
-    # --- Airflow's REST API
-
-    def call(self, method: str, path: str, body: dict | None = None) -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.ports['api-server']}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
-
-    def is_healthy(self) -> bool:
-        try:
-            health = self.call("GET", "/api/v2/monitor/health")
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
-        return all(
-            health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor", "triggerer")
-        )
-
     def sign_in(self) -> None:
         [(user, password)] = json.loads((self.airflow_home / "auth" / "passwords.json").read_text()).items()
         self.token = self.call("POST", "/auth/token", {"username": user, "password": password})[
             "access_token"
         ]
-
-    def trigger(self, dag_id: str, conf: dict) -> str:
-        """:returns: the path of the run."""
-        self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
-        run = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
-        return f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run['dag_run_id'])}"
-
-    def instances(self, run: str) -> list[dict]:
-        return self.call("GET", f"{run}/taskInstances?limit=100")["task_instances"]
 
     def state(self, run: str) -> str:
         return self.call("GET", run)["state"]

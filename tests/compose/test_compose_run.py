@@ -13,10 +13,7 @@ import pytest
 from tests.compose.stack import Stack, wait_for
 from tests.support import differences_from_oracle, leftovers
 
-pytestmark = [
-    pytest.mark.compose,
-    pytest.mark.skipif(not shutil.which("redis-server"), reason="needs redis-server"),
-]
+pytestmark = pytest.mark.compose
 
 LONG_RUNNING = ("api-server", "scheduler", "dag-processor", "triggerer")
 DAYS = 5
@@ -24,6 +21,8 @@ DAYS = 5
 
 @pytest.fixture(params=["LocalExecutor", "CeleryExecutor"])
 def stack(request, tmp_path_factory):
+    if not shutil.which("redis-server"):
+        pytest.fail("There is no redis-server: install it (apt-get install redis-server).")
     home = tmp_path_factory.mktemp(request.param)
     for folder in (home, home.parent, home.parent.parent):
         os.chmod(folder, 0o755)
@@ -83,6 +82,7 @@ def test_the_services_complete_a_backfill_though_a_worker_is_killed(stack, monke
     for worker in stack.workers:
         wait_for(lambda worker=worker: stack.is_sound("worker", worker), 60, worker)
 
+    stack.unpause("web_analytics_backfill")
     run = stack.trigger("web_analytics_backfill", {"days_back": DAYS + 1, "max_partitions": DAYS})
     killed = []
     while not killed:

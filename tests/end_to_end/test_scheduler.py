@@ -4,124 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
-import subprocess
 import time
 import urllib.error
-import urllib.parse
-import urllib.request
 
 import pytest
 from clickhouse_driver import Client
 
+from benchmarks.live_airflow import LiveAirflow, wait_for
 from tests.conftest import CHECKOUT
 from tests.support import differences_from_oracle, leftovers
 
 pytestmark = pytest.mark.slow
 
 
-def wait_for(condition, seconds: float, what: str):
-    deadline = time.monotonic() + seconds
-    while True:
-        if result := condition():
-            return result
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
-        time.sleep(0.25)
-
-
-class Airflow:
-    """Airflow's REST API."""
-
-    def __init__(self, port: int):
-        self.base = f"http://127.0.0.1:{port}"
-        self.token = ""
-
-    def call(self, method: str, path: str, body: dict | None = None):
-        request = urllib.request.Request(
-            self.base + path,
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
-
-    def is_healthy(self) -> bool:
-        try:
-            health = self.call("GET", "/api/v2/monitor/health")
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
-        return all(health[part]["status"] == "healthy" for part in ("scheduler", "dag_processor"))
-
-    def dags(self) -> dict[str, dict]:
-        return {dag["dag_id"]: dag for dag in self.call("GET", "/api/v2/dags?limit=100")["dags"]}
-
-    def unpause(self, dag_id: str) -> None:
-        self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
-
-    def trigger(self, dag_id: str, conf: dict) -> str:
-        """:returns: the path of the run."""
-        run = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
-        return f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run['dag_run_id'])}"
-
-    def finish(self, run: str, seconds: float = 240) -> str:
-        def ended():
-            state = self.call("GET", run)["state"]
-            return state if state in ("success", "failed") else None
-
-        return wait_for(ended, seconds, f"the end of {run}")
-
-    def instances(self, run: str) -> list[dict]:
-        return self.call("GET", f"{run}/taskInstances?limit=100")["task_instances"]
-
-
 @pytest.fixture(scope="module")
 def airflow(clickhouse_server, tmp_path_factory):
     """Airflow on a free port, with an unpaused DAG and its pool."""
-    home = tmp_path_factory.mktemp("airflow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    admin = Client(clickhouse_server.host, port=clickhouse_server.port)
-    admin.execute("CREATE DATABASE IF NOT EXISTS end_to_end")
-    environment = {
-        **os.environ,
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
-        "AIRFLOW__CORE__PARALLELISM": "4",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-        "AIRFLOW_CONN_CLICKHOUSE_DEFAULT": clickhouse_server.uri("end_to_end"),
-    }
-    log = open(home / "standalone.log", "wb")  # noqa: SIM115
-    process = subprocess.Popen(
-        [CHECKOUT / "bin" / "airflow", "standalone"],
-        env=environment,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    api = Airflow(port)
-    try:
-        wait_for(api.is_healthy, 180, "a healthy Airflow")
-        api.token = api.call("GET", "/auth/token")["access_token"]
-        wait_for(lambda: len(api.dags()) >= 2, 60, "the DAGs")
-        yield api
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            # Whatever of its children did not stop with it.
-            subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
-            log.close()
+    with Client(clickhouse_server.host, port=clickhouse_server.port) as admin:
+        admin.execute("CREATE DATABASE IF NOT EXISTS end_to_end")
+    uri = clickhouse_server.uri("end_to_end")
+    with LiveAirflow(tmp_path_factory.mktemp("airflow"), uri, {}) as live:
+        wait_for(lambda: len(live.dags()) >= 2, 60, "the DAGs")
+        yield live
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,19 @@
 -- What web_analytics_activity covers.
 -- Parameters: source. Columns: scans, covered_from (the first day it covers), watermark (rows ingested before it
---   are known), reconciled_at (the last time that all covered days were scanned), server_now.
+--   are known), scanned_at (the last scan), reconciled_at (the last time that all covered days were scanned),
+--   server_now, has_part_name (whether the source view tells a row's part).
 SELECT
     count() AS scans,
     minIf(date_start, kind IN ('extension', 'reconciliation')) AS covered_from,
     max(scans.watermark) AS watermark,
-    maxIf(scanned_at, kind = 'reconciliation' OR is_first) AS reconciled_at,
-    now64(6, 'UTC') AS server_now
+    max(scans.scanned_at) AS scanned_at,
+    maxIf(scans.scanned_at, kind = 'reconciliation' OR is_first) AS reconciled_at,
+    now64(6, 'UTC') AS server_now,
+    (
+        SELECT count() > 0
+        FROM system.columns
+        WHERE database = currentDatabase() AND table = 'web_analytics_source_events' AND name = 'part_name'
+    ) AS has_part_name
 FROM
 (
     SELECT *, scanned_at = min(scanned_at) OVER () AS is_first

@@ -9,3 +9,5 @@ FROM
 {% include "activity/scan.sql" %}
 {% endwith %}
 )
+-- years of events may be ingested on one day
+SETTINGS max_partitions_per_insert_block = 0

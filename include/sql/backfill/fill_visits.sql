@@ -3,21 +3,6 @@
 -- version first, all others are taken as they are.
 -- Parameters: date_start, date_end.
 {% import "macros.sql" as macros %}
-{% macro events_of_day(condition) -%}
-SELECT
-            team_id, uuid, event, timestamp, ingested_at, session_id, distinct_id, person_id, path, period_bucket
-        FROM
-        (
-            SELECT
-                team_id, uuid, event, timestamp, ingested_at, session_id, distinct_id, person_id,
-                if(event IN {{ macros.pageview_events }}, pathname, '') AS path,
-                {{ macros.bucket(bucket_minutes) }} AS period_bucket
-            FROM web_analytics_source_events
-            WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
-              AND {{ condition }}
-        )
-        WHERE {{ macros.in_days() }}
-{%- endmacro %}
 INSERT INTO {{ visits }}
 (
     period_bucket, team_id, session_id, first_uuid, first_timestamp, first_ingested_at, distinct_id, person_id,
@@ -26,13 +11,7 @@ INSERT INTO {{ visits }}
 WITH
     repeated AS
     (
-        SELECT uuid
-        FROM web_analytics_source_events
-        WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
-          AND timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
-          AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC') + INTERVAL 1 DAY
-        GROUP BY uuid
-        HAVING count() > 1
+        {{ macros.repeated(build_teams) }}
     )
 SELECT
     period_bucket,
@@ -60,7 +39,7 @@ FROM
             AS pageviews
     FROM
     (
-        {{ events_of_day("uuid NOT IN (SELECT uuid FROM repeated)") }}
+        {{ macros.rows_of_days(build_teams, bucket_minutes, "uuid NOT IN (SELECT uuid FROM repeated)") }}
         UNION ALL
         SELECT
             team_id, uuid, newest.3, newest.2, newest.1, newest.4, newest.5, newest.6, newest.7, period_bucket
@@ -73,7 +52,7 @@ FROM
                 max((ingested_at, timestamp, event, session_id, distinct_id, person_id, path)) AS newest
             FROM
             (
-        {{ events_of_day("uuid IN (SELECT uuid FROM repeated)") }}
+        {{ macros.rows_of_days(build_teams, bucket_minutes, "uuid IN (SELECT uuid FROM repeated)") }}
             )
             GROUP BY team_id, uuid, period_bucket
         )

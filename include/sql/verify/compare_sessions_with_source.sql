@@ -1,30 +1,11 @@
--- Counts the source's pageviews anew, by another expression than the stage's, and compares them per team.
+-- Counts the source's pageviews anew, without sessions or joins, and compares them with the stage's per team.
 -- A difference means that the source has moved on since the stage was filled.
 -- Parameters: date_start, date_end. Columns: team_id, expected (source), found (stage); no row where equal.
 {% import "macros.sql" as macros %}
-{% macro rows_of_day(condition) -%}
-SELECT team_id, uuid, event, timestamp, ingested_at, session_id, period_bucket
-        FROM
-        (
-            SELECT
-                team_id, uuid, event, timestamp, ingested_at, session_id,
-                {{ macros.bucket(bucket_minutes) }} AS period_bucket
-            FROM web_analytics_source_events
-            WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
-              AND {{ condition }}
-        )
-        WHERE {{ macros.in_days() }}
-{%- endmacro %}
 WITH
     repeated AS
     (
-        SELECT uuid
-        FROM web_analytics_source_events
-        WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
-          AND timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
-          AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC') + INTERVAL 1 DAY
-        GROUP BY uuid
-        HAVING count() > 1
+        {{ macros.repeated(build_teams) }}
     )
 SELECT team_id, sumIf(pageviews, side = 'source') AS expected, sumIf(pageviews, side = 'stage') AS found
 FROM
@@ -32,7 +13,7 @@ FROM
     SELECT 'source' AS side, toUInt64(team_id) AS team_id, countIf(session_id != '') AS pageviews
     FROM
     (
-        {{ rows_of_day("event IN " ~ macros.pageview_events ~ " AND uuid NOT IN (SELECT uuid FROM repeated)") }}
+        {{ macros.rows_of_days(build_teams, bucket_minutes, "event IN " ~ macros.pageview_events ~ " AND uuid NOT IN (SELECT uuid FROM repeated)") }}
     )
     GROUP BY team_id
     UNION ALL
@@ -42,7 +23,7 @@ FROM
         SELECT team_id, argMax((event, session_id), (ingested_at, timestamp, event, session_id)) AS newest
         FROM
         (
-        {{ rows_of_day("uuid IN (SELECT uuid FROM repeated)") }}
+        {{ macros.rows_of_days(build_teams, bucket_minutes, "uuid IN (SELECT uuid FROM repeated)") }}
         )
         GROUP BY team_id, period_bucket, uuid
         HAVING newest.1 IN {{ macros.pageview_events }} AND newest.2 != ''

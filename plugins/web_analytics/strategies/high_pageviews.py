@@ -1,7 +1,8 @@
 """The busiest teams: the first WEB_ANALYTICS_TOP_TEAMS_LIMIT by median daily pageviews.
 
 The median is that of the 30 complete UTC days before today, with 0 for a day without pageviews, so that one loud
-day makes no team a busy one.
+day makes no team a busy one. It is taken from the kept activity as the last detection left it; where that does not
+cover the range yet, the source is scanned.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from web_analytics import activity
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.partitions import lookback
 from web_analytics.settings import Settings
@@ -24,4 +26,10 @@ def team_ids(clickhouse: ClickHouse, settings: Settings) -> Iterable[int]:
         "days": DAYS,
         "limit": settings.top_teams_limit,
     }
-    return (row["team_id"] for row in clickhouse.query("teams/list_busiest", parameters, heavy=True))
+    known = activity.coverage_of(clickhouse, settings)
+    names = {
+        "activity_is_kept": activity.is_kept(settings) and known.covers(days),
+        "bucket_minutes": settings.bucket_minutes,
+        "has_part_name": known.has_part_name,
+    }
+    return (row["team_id"] for row in clickhouse.query("teams/list_busiest", parameters, names, heavy=True))
