@@ -17,6 +17,7 @@ from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_SECONDS = 240
+DAGS = {"web_analytics_backfill", "web_analytics_team_backfill", "web_analytics_validate"}
 # name: (role, password)
 USERS = {"anna": ("admin", "anna's password"), "vera": ("viewer", "vera's password")}
 
@@ -87,7 +88,7 @@ class AirflowServer:
         )
         try:
             wait_for(self._is_healthy, START_SECONDS, "a healthy Airflow")
-            wait_for(lambda: "web_analytics_validate" in self.dags(), 120, "the DAGs")
+            wait_for(lambda: DAGS <= self.dags().keys(), 120, "the DAGs")
         except BaseException:
             self.__exit__()
             raise
@@ -127,7 +128,13 @@ class AirflowServer:
         return {dag["dag_id"]: dag for dag in self.call("GET", "/api/v2/dags?limit=100").json()["dags"]}
 
     def unpause(self, dag_id: str) -> None:
-        assert self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False}).status == 200
+        self._set_paused(dag_id, False)
+
+    def pause(self, dag_id: str) -> None:
+        self._set_paused(dag_id, True)
+
+    def _set_paused(self, dag_id: str, is_paused: bool) -> None:
+        assert self.call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": is_paused}).status == 200
 
     def run(self, dag_id: str, conf: dict, seconds: float = 240) -> str:
         """Triggers a run and waits for its end.
