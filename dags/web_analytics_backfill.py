@@ -163,4 +163,4 @@ def web_analytics_backfill():
     [skipped, built] >> summarise()
 
 
-link_to_coverage(for_each_region(web_analytics_backfill))
+for_each_region(lambda: link_to_coverage(web_analytics_backfill()))

@@ -123,4 +123,4 @@ def web_analytics_validate():
     checked >> report()
 
 
-link_to_coverage(for_each_region(web_analytics_validate))
+for_each_region(lambda: link_to_coverage(web_analytics_validate()))

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from web_analytics.concern import Concern
-from web_analytics.links import URL_ROUTE
-from web_analytics.settings import Settings
+from web_analytics.links import page_of
+from web_analytics.settings import Settings, region_of
 
 if TYPE_CHECKING:
     from airflow.sdk import DeadlineAlert
@@ -64,7 +64,7 @@ class Message:
             return []
         return [
             ("This run", f"{base}/dags/{self.dag_id}/runs/{quote(self.run_id, safe='')}"),
-            ("Coverage", f"{base}/plugin/{URL_ROUTE}"),
+            ("Coverage", base + page_of(self.dag_id)),
             ("Runbook", f"{base}/dags/{self.dag_id}"),
         ]
 
@@ -156,8 +156,8 @@ async def deadline_missed(context: Mapping[str, Any] | None = None) -> None:
     """Callback of a DeadlineAlert, in the triggerer: a run is not done by the time it should be."""
     from asgiref.sync import sync_to_async
 
-    settings = await sync_to_async(Settings.load)()
     run = (context or {}).get("dag_run") or {}
+    settings = await sync_to_async(Settings.of_region)(region_of(run.get("dag_id", "")))
     deadline = (context or {}).get("deadline") or {}
     message = Message(
         title=f"{run.get('dag_id', 'web_analytics_backfill')} is late",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from web_analytics import detection
+from web_analytics import activity, detection
 from web_analytics.clickhouse import ClickHouse, Row, external_table
 from web_analytics.decision import GAP_KINDS, SMALL
 from web_analytics.partitions import ONE_DAY, DateRange, closed_part, is_open
@@ -128,7 +128,8 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     """
     closed = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
     # What the newest detection knows of the source: a page is not worth reading the events again.
-    query = detection.coverage_query(clickhouse, settings, closed, may_be_behind=True)
+    known = activity.coverage_of(clickhouse, settings)
+    query = detection.coverage_query(clickhouse, settings, closed, may_be_behind=True, known=known)
     enabled = select_teams(clickhouse, settings).team_ids
     shown, others = enabled, frozenset()
     if view.team_ids:
@@ -143,13 +144,13 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
             heavy=True,
         )
         others = frozenset(row["team_id"] for row in rows)
-    gaps = GAP_COUNTS.count(clickhouse, settings, closed, shown) if len(closed) else {}
+    gaps = GAP_COUNTS.count(clickhouse, settings, closed, shown, known) if len(closed) else {}
     ranked = [*worst_first(shown, gaps), *sorted(others)]
     first = (view.page - 1) * view.page_size
     of_page = ranked[first : first + view.page_size]
-    known = {}
+    states = {}
     if (detailed := shown.intersection(of_page)) and len(closed):
-        known = {
+        states = {
             row["team_id"]: row
             for row in clickhouse.query(
                 "coverage/list_states",
@@ -163,6 +164,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
         "date_start": view.days.start.isoformat(),
         "date_end": view.days.end.isoformat(),
         "closed_until": closed.end.isoformat(),
+        "as_of": _as_of(settings, known, closed),
         "page": view.page,
         "page_size": view.page_size,
         "totals": _totals(gaps, len(ranked), len(enabled)),
@@ -171,7 +173,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
                 team_id,
                 team_id in shown,
                 gaps.get(team_id, NO_GAPS),
-                known.get(team_id),
+                states.get(team_id),
                 view.days,
                 now,
                 settings,
@@ -179,6 +181,12 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
             for team_id in of_page
         ],
     }
+
+
+def _as_of(settings: Settings, known: activity.Coverage, days: DateRange) -> str | None:
+    """Since when events may have arrived that the page does not know of; None where it has read them all."""
+    covers_any = known.covered_from is not None and known.covered_from < days.end
+    return instant(known.scanned_at) if activity.is_kept(settings) and covers_any else None
 
 
 def _totals(gaps: Mapping[int, TeamGaps], teams: int, enabled_teams: int) -> dict[str, Any]:

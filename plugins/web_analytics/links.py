@@ -7,6 +7,8 @@ from urllib.parse import urlencode, urlsplit
 from airflow.configuration import conf
 from airflow.sdk import BaseOperatorLink
 
+from web_analytics.settings import region_of
+
 URL_ROUTE = "web-analytics-coverage"
 PATH = "/web-analytics/coverage"
 
@@ -29,6 +31,19 @@ def external_view() -> dict[str, object]:
     }
 
 
+def page_of(dag_id: str, run_id: str = "") -> str:
+    """The page of the region that a DAG serves, as a path below what Airflow is mounted under.
+
+    :param run_id: the run whose dates it marks.
+    """
+    query = {"region": region_of(dag_id)} if region_of(dag_id) else {}
+    if run_id:
+        query |= {"dag_id": dag_id, "run_id": run_id}
+    if not query:
+        return f"/plugin/{URL_ROUTE}"
+    return f"/plugin/{URL_ROUTE}{base_path()}{PATH}?{urlencode(query)}"
+
+
 class CoverageLink(BaseOperatorLink):
     """From a task instance to the dates of its run."""
 
@@ -37,9 +52,7 @@ class CoverageLink(BaseOperatorLink):
         return "Coverage"
 
     def get_link(self, operator, *, ti_key) -> str:
-        base = base_path()
-        query = urlencode({"dag_id": ti_key.dag_id, "run_id": ti_key.run_id})
-        return f"{base}/plugin/{URL_ROUTE}{base}{PATH}?{query}"
+        return base_path() + page_of(ti_key.dag_id, ti_key.run_id)
 
 
 def link_to_coverage(dag):

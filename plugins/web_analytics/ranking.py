@@ -91,11 +91,17 @@ class GapCounts:
         self._kept: OrderedDict[Any, dict[int, TeamGaps]] = OrderedDict()
 
     def count(
-        self, clickhouse: ClickHouse, settings: Settings, days: DateRange, team_ids: frozenset[int]
+        self,
+        clickhouse: ClickHouse,
+        settings: Settings,
+        days: DateRange,
+        team_ids: frozenset[int],
+        known: activity.Coverage,
     ) -> dict[int, TeamGaps]:
         """The gaps of each team that has any.
 
         :param days: closed days only.
+        :param known: what the kept activity covers.
         """
         found: dict[int, TeamGaps] = {}
         if not team_ids:
@@ -105,7 +111,6 @@ class GapCounts:
                 row["month"]: row["version"]
                 for row in clickhouse.query("coverage/read_versions", {"table_names": TABLE_NAMES})
             }
-            known = activity.coverage_of(clickhouse, settings)
             for month in months_of(days):
                 query = detection.coverage_query(
                     clickhouse, settings, month, kinds=GAP_KINDS, may_be_behind=True, known=known

@@ -132,10 +132,20 @@ def queue_of_tasks() -> dict[str, str]:
     return {"queue": queue} if queue else {}
 
 
+def region_of(dag_id: str) -> str:
+    """The region that a DAG serves; empty for the connection without a region."""
+    _, _, region = dag_id.rpartition(REGION_SEPARATOR)
+    return region if region in region_names() else ""
+
+
+def suffix_of(region: str) -> str:
+    """What the ids of a region's DAGs end with."""
+    return REGION_SEPARATOR + region if region else ""
+
+
 def region_suffix() -> str:
     """What the ids of DAGs end with in the region of the running task; empty outside of one."""
-    _, separator, region = os.environ.get("AIRFLOW_CTX_DAG_ID", "").rpartition(REGION_SEPARATOR)
-    return separator + region if region in region_names() else ""
+    return suffix_of(region_of(os.environ.get("AIRFLOW_CTX_DAG_ID", "")))
 
 
 def _of_region(environment: Mapping[str, str], suffix: str) -> dict[str, str]:
@@ -143,6 +153,8 @@ def _of_region(environment: Mapping[str, str], suffix: str) -> dict[str, str]:
 
     :raises BadSetting: the region has no connection of its own.
     """
+    if not suffix:
+        return environment
     ending = suffix.upper()
     connection = f"WEB_ANALYTICS_CLICKHOUSE_CONN_ID{ending}"
     if not environment.get(connection, "").strip():
@@ -389,8 +401,7 @@ class Settings:
         :raises BadSetting: the first bad value: its variable, the value and what is accepted.
         """
         if environment is None:
-            suffix = region_suffix()
-            environment = _of_region(os.environ, suffix) if suffix else os.environ
+            environment = _of_region(os.environ, region_suffix())
         values = {}
         for each in fields(cls):
             variable = each.metadata["variable"]
@@ -406,6 +417,15 @@ class Settings:
                 "the id of an Airflow connection, together with addresses in WEB_ANALYTICS_ALERT_EMAIL_TO",
             )
         return cls(**values)
+
+    @classmethod
+    def of_region(cls, region: str) -> Settings:
+        """The settings of a region, outside of its tasks.
+
+        :param region: one of :func:`region_names`; empty for the connection without a region.
+        :raises BadSetting: one of its variables is bad.
+        """
+        return cls.load(_of_region(os.environ, suffix_of(region)))
 
     @classmethod
     def peek(cls, name: str, environment: Mapping[str, str] | None = None) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from tests.conftest import CHECKOUT
@@ -64,3 +66,25 @@ def queued_runs(dags_in_database):
     with create_session() as session:
         session.execute(delete(DagRun).where(DagRun.dag_id == DAG_ID))
     return queued
+
+
+@pytest.fixture
+def eu(web_analytics_schema, clickhouse_server, settings, monkeypatch):
+    """A region ``eu`` with a database of its own beside the one without a region."""
+    from demo import sample_data
+    from tests.support import Source
+    from web_analytics import schema
+    from web_analytics.clickhouse import ClickHouse
+
+    database = f"region_{uuid.uuid4().hex[:12]}"
+    web_analytics_schema.client.execute(f"CREATE DATABASE {database}")
+    monkeypatch.setenv("WEB_ANALYTICS_REGIONS", "eu, us1")
+    monkeypatch.setenv("WEB_ANALYTICS_CLICKHOUSE_CONN_ID__EU", "clickhouse_eu")
+    monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_EU", clickhouse_server.uri(database))
+    with ClickHouse("clickhouse_eu") as connection:
+        sample_data.create_source(connection)
+        schema.create_tables(connection)
+        schema.create_teams_dictionary(connection, clickhouse_server.user, clickhouse_server.password)
+        schema.create_source_view(connection, settings)
+        yield Source(connection)
+    web_analytics_schema.client.execute(f"DROP DATABASE {database} SYNC")

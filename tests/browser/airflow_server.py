@@ -88,7 +88,7 @@ class AirflowServer:
         )
         try:
             wait_for(self._is_healthy, START_SECONDS, "a healthy Airflow")
-            wait_for(lambda: DAGS <= self.dags().keys(), 120, "the DAGs")
+            wait_for(lambda: self.dags().keys() >= DAGS, 120, "the DAGs")
         except BaseException:
             self.__exit__()
             raise

@@ -263,6 +263,26 @@ def test_without_enabled_teams_the_page_is_empty(source, days):
     assert page["totals"]["enabled_teams"] == page["totals"]["teams"] == 0
 
 
+def test_the_page_says_as_of_when_it_knows_the_events(source, days):
+    two = days(2)
+    source.enable(1)
+    source.visits([1], two)
+    assert read(source, view(two))["as_of"] is None
+    activity.refresh(source.clickhouse, SETTINGS, DateRange(two[1], two[0] + ONE_DAY))
+    build_partition(source.clickhouse, SETTINGS, two[0], [1])
+    refreshed = activity.coverage_of(source.clickhouse, SETTINGS).scanned_at
+    source.event(1, at(two[0], 22), ingested=datetime.now(UTC))
+    page = read(source, view(two))
+    assert datetime.fromisoformat(page["as_of"]) == refreshed
+    # the table is seen as it is now, the event that has arrived since is not seen
+    assert shown_states(page)[1, two[0]] == ("complete", "complete")
+    assert read(source, view([two[1] - ONE_DAY]))["as_of"] is None
+    scanned = Settings.load({"WEB_ANALYTICS_ACTIVITY": "scanned"})
+    page = coverage.read_page(source.clickhouse, scanned, view(two), datetime.now(UTC))
+    assert page["as_of"] is None
+    assert shown_states(page)[1, two[0]] == ("stale", "stale")
+
+
 def test_a_cell_has_the_numbers_of_source_and_tables(gapped):
     source, four = gapped
     now = datetime.now(UTC)
@@ -336,9 +356,12 @@ def test_counts_are_kept_until_something_is_written(source, days):
     source.visits([1, 2], two, per_day=1)
     counts = GapCounts()
 
+    def known() -> activity.Coverage:
+        return activity.coverage_of(source.clickhouse, SETTINGS)
+
     def count() -> tuple[dict[int, int], int]:
         before = len(source.clickhouse.statistics)
-        found = counts.count(source.clickhouse, SETTINGS, days_shown, teams)
+        found = counts.count(source.clickhouse, SETTINGS, days_shown, teams, known())
         return {team: gaps.total for team, gaps in found.items()}, len(source.clickhouse.statistics) - before
 
     # the source is scanned, so nothing is kept
@@ -362,4 +385,4 @@ def test_counts_are_kept_until_something_is_written(source, days):
     source.event(2, at(two[1], 22), ingested=datetime.now(UTC))
     activity.refresh(source.clickhouse, SETTINGS, days_shown)
     assert count()[0] == {1: 3, 2: 3}
-    assert counts.count(source.clickhouse, SETTINGS, days_shown, frozenset()) == {}
+    assert counts.count(source.clickhouse, SETTINGS, days_shown, frozenset(), known()) == {}

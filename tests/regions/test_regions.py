@@ -32,7 +32,8 @@ def acting_in(monkeypatch, dag_id: str) -> None:
 
 
 def test_the_dags_are_there_once_more_for_each_region(airflow_database, dag_bag, regions):
-    with_regions = set(load_dags(CHECKOUT / "dags").dags)
+    dags = load_dags(CHECKOUT / "dags").dags
+    with_regions = set(dags)
     single = set(dag_bag.dags)
     assert not [dag_id for dag_id in single if "__" in dag_id]
     copied = {
@@ -40,6 +41,8 @@ def test_the_dags_are_there_once_more_for_each_region(airflow_database, dag_bag,
     }
     assert {"web_analytics_setup", "web_analytics_backfill", "web_analytics_validate"} <= copied
     assert with_regions == single | {f"{dag_id}__{region}" for dag_id in copied for region in ("eu", "us1")}
+    for dag_id in ("web_analytics_backfill", "web_analytics_backfill__eu", "web_analytics_validate__us1"):
+        assert {link.name for link in dags[dag_id].tasks[0].operator_extra_links} == {"Coverage"}
 
 
 def test_tasks_go_to_the_queue_that_is_set(airflow_database):

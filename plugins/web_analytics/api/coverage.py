@@ -8,17 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
-from airflow.models.dag import DagModel
 from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from web_analytics import coverage
-from web_analytics.api.dependencies import ClickHouseDep, SettingsDep
-from web_analytics.api.security import CurrentUser, reader
+from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep
+from web_analytics.api.security import CurrentUser, may, reader
 from web_analytics.clickhouse import ClickHouse
-from web_analytics.settings import BadSetting
+from web_analytics.settings import BadSetting, region_names, suffix_of
 
 router = APIRouter(prefix="/coverage", tags=["coverage"])
 
@@ -73,6 +70,7 @@ def static_file(name: str) -> Response:
 def data(
     clickhouse: ClickHouseDep,
     settings: SettingsDep,
+    region: RegionDep,
     days: int | None = None,
     date_start: date | None = None,
     date_end: date | None = None,
@@ -106,6 +104,8 @@ def data(
         "filtered": [str(team_id) for team_id in filtered] or None,
         "all_teams": all_teams,
         "run": run,
+        "region": region,
+        "regions": region_names(),
     }
     return _answer(answer, clickhouse)
 
@@ -128,16 +128,7 @@ def decisions(clickhouse: ClickHouseDep) -> Response:
 
 
 @router.get("/actions", dependencies=[Depends(reader)])
-def actions(user: CurrentUser) -> dict[str, list[str]]:
+def actions(user: CurrentUser, region: RegionDep) -> dict[str, list[str]]:
     """The DAGs that the reader may start: what the page has buttons for. Airflow asks again when one is started."""
-    startable = [
-        dag_id
-        for dag_id in STARTABLE
-        if get_auth_manager().is_authorized_dag(
-            method="POST",
-            access_entity=DagAccessEntity.RUN,
-            details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
-            user=user,
-        )
-    ]
-    return {"startable": startable}
+    dag_ids = [dag_id + suffix_of(region) for dag_id in STARTABLE]
+    return {"startable": [dag_id for dag_id in dag_ids if may(user, "POST", dag_id)]}

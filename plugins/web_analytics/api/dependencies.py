@@ -6,15 +6,29 @@ import uuid
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, HTTPException, Query
 
 from web_analytics.clickhouse import ClickHouse
-from web_analytics.settings import Settings
+from web_analytics.settings import Settings, region_names
 
 
-def settings() -> Settings:
+def region(
+    region: Annotated[
+        str, Query(description="One of WEB_ANALYTICS_REGIONS; empty: the connection without one.")
+    ] = "",
+) -> str:
+    """The region that a request is about."""
+    if region and region not in region_names():
+        raise HTTPException(404, f"There is no region {region[:40]!r} in WEB_ANALYTICS_REGIONS.")
+    return region
+
+
+RegionDep = Annotated[str, Depends(region)]
+
+
+def settings(region: RegionDep) -> Settings:
     """Read anew for each request, as each task does."""
-    return Settings.load()
+    return Settings.of_region(region)
 
 
 SettingsDep = Annotated[Settings, Depends(settings)]

@@ -15,5 +15,6 @@ class Problem(BaseModel):
 RESPONSES = {
     401: {"model": Problem, "description": "No login."},
     403: {"model": Problem, "description": "The login has no right to do this."},
+    404: {"model": Problem, "description": "There is no such region."},
     503: {"model": Problem, "description": "ClickHouse or a selection strategy cannot be asked."},
 }

@@ -14,6 +14,7 @@ from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy import select
 
 from web_analytics.api.security import DAG_ID
+from web_analytics.settings import suffix_of
 
 
 @dataclass(frozen=True)
@@ -27,24 +28,25 @@ class StartedRun:
     is_paused: bool
 
 
-def start_team_backfill(user: str) -> StartedRun | None:
-    """Starts a run for whoever is waiting, unless one is queued already: it has yet to look.
+def start_team_backfill(user: str, region: str) -> StartedRun | None:
+    """Starts a run for whoever is waiting in a region, unless one is queued already: it has yet to look.
 
     :returns: None where Airflow does not know the DAG; the next run of the detector finds the team.
     """
+    dag_id = DAG_ID + suffix_of(region)
     with create_session() as session:
-        dag = session.get(DagModel, DAG_ID)
+        dag = session.get(DagModel, dag_id)
         if dag is None:
             return None
         queued = session.scalars(
-            select(DagRun).where(DagRun.dag_id == DAG_ID, DagRun.state == DagRunState.QUEUED)
+            select(DagRun).where(DagRun.dag_id == dag_id, DagRun.state == DagRunState.QUEUED)
         )
         for run in queued:
             if not run.conf:
                 return StartedRun(run.run_id, dag.is_paused)
         try:
             run = trigger_dag(
-                DAG_ID,
+                dag_id,
                 triggered_by=DagRunTriggeredByType.REST_API,
                 triggering_user_name=user,
                 conf={},

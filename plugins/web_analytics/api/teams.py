@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from web_analytics import detection, registry, time_zones
-from web_analytics.api.dependencies import ClickHouseDep, SettingsDep
+from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep
 from web_analytics.api.problems import Problem
 from web_analytics.api.runs import start_team_backfill
 from web_analytics.api.security import CurrentUser, editor, reader
@@ -161,6 +161,7 @@ def put_team(
     change: TeamChange,
     clickhouse: ClickHouseDep,
     settings: SettingsDep,
+    region: RegionDep,
     user: CurrentUser,
 ) -> ChangedTeam:
     """Registers or changes a team. A team that is enabled and not yet backfilled is backfilled at once.
@@ -179,7 +180,7 @@ def put_team(
     selected = _is_selected(clickhouse, settings, after)
     started = None
     if after.enabled and selected and not _is_backfilled(clickhouse, team_id):
-        run = start_team_backfill(user.get_name())
+        run = start_team_backfill(user.get_name(), region)
         started = run and Started(dag_run_id=run.run_id, is_paused=run.is_paused)
     # Only now: the scheduler is at work meanwhile.
     registry.publish(clickhouse, before, after)

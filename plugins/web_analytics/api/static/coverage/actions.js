@@ -1,9 +1,9 @@
 // The buttons: each starts a DAG run through Airflow's public API, as the person who is logged in.
 
-import { STATES, Refused, addDays, airflowLink, count, daysOf, duration, element, get, plural, post, replace, runPath, taskPath } from "./page.js";
+import { STATES, Refused, addDays, airflowLink, count, daysOf, duration, element, get, ofRegion, plural, post, replace, runPath, taskPath } from "./page.js";
 
-const BACKFILL = "web_analytics_backfill";
-const VALIDATE = "web_analytics_validate";
+const BACKFILL = ofRegion("web_analytics_backfill");
+const VALIDATE = ofRegion("web_analytics_validate");
 // What the DAGs accept (settings.py).
 const MOST_PARTITIONS = 100;
 const DAYS_WITHOUT_CONSENT = 30;

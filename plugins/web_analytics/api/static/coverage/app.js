@@ -3,10 +3,12 @@
 import { Actions } from "./actions.js";
 import { describeCell, describeMany, describeNothing } from "./details.js";
 import { HeatMap, gapRanges } from "./heatmap.js";
-import { STATES, addDays, airflowLink, count, element, get, own, plural, replace, runPath } from "./page.js";
+import { REGION, STATES, addDays, ago, airflowLink, count, element, get, moment, ofRegion, own, plural, replace, runPath } from "./page.js";
 import { showRuns } from "./runs.js";
 
 const PAGE_SIZE = 25;
+// web_analytics_backfill looks every 6 hours.
+const DETECTION_HOURS = 8;
 const form = document.getElementById("filters");
 const query = new URLSearchParams(location.search);
 let data = null;
@@ -57,7 +59,7 @@ async function load() {
   const request = (latest += 1);
   document.body.classList.add("loading");
   try {
-    const answer = await get(own(`/data?${query}`));
+    const answer = await get(own("/data", query));
     if (request !== latest) {
       return;
     }
@@ -65,6 +67,7 @@ async function load() {
     replace("error");
     fillForm();
     drawVerdict();
+    drawAsOf();
     drawBanner();
     map.show(data, data.run?.dates ?? []);
     performance.mark("coverage-drawn");
@@ -99,6 +102,10 @@ function navigate(changes) {
 // ---- drawing
 
 function fillForm() {
+  form.region.replaceChildren(
+    ...["", ...data.regions].map((name) => element("option", { value: name, selected: name === REGION }, name || "default")),
+  );
+  document.getElementById("regions").hidden = !data.regions.length;
   const today = addDays(data.date_end, -1);
   form.date_start.value = data.date_start;
   form.date_last.value = today;
@@ -133,6 +140,21 @@ function drawVerdict() {
     STATES.filter((state) => state.code !== "x" || codes.has("x")).map((state) =>
       element("li", { title: state.hint }, element("span", { class: `swatch s-${state.code === "-" ? "idle" : state.code}` }), state.name),
     ),
+  );
+}
+
+function drawAsOf() {
+  if (!data.as_of) {
+    replace("as-of", "Events and tables as they are now.");
+    return;
+  }
+  const isOld = Date.now() - Date.parse(data.as_of) > DETECTION_HOURS * 3_600_000;
+  replace(
+    "as-of",
+    "Tables as they are now; events as of ",
+    moment(data.as_of),
+    ` (${ago(data.as_of)}), when a run last looked for new ones.`,
+    isOld ? [element("strong", {}, " No run has looked since: is "), airflowLink(`/dags/${ofRegion("web_analytics_backfill")}`, ofRegion("web_analytics_backfill")), " paused?"] : null,
   );
 }
 
@@ -195,6 +217,13 @@ function drawGaps() {
 form.addEventListener("change", (event) => {
   if (event.target.name === "days") {
     navigate({ days: event.target.value, date_start: null, date_end: null, dag_id: null, run_id: null, page: null });
+  } else if (event.target.name === "region") {
+    // Ids of teams and runs are the region's own.
+    for (const name of ["team_ids", "dag_id", "run_id", "page"]) {
+      query.delete(name);
+    }
+    query.set("region", event.target.value);
+    location.search = query;
   } else if (event.target.name === "all_teams") {
     navigate({ all_teams: event.target.checked ? "true" : null, page: null });
   }

@@ -51,7 +51,19 @@ export const get = (path) => request(path);
 // body: JSON as text.
 export const post = (path, body) =>
   request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-export const own = (rest) => `${PATH}${rest}`;
+
+// The region that the page shows; "" is the connection without one. Another one is another address.
+export const REGION = new URLSearchParams(location.search).get("region") ?? "";
+export const ofRegion = (dagId) => (REGION ? `${dagId}__${REGION}` : dagId);
+
+// The address of one of the page's own endpoints.
+export function own(rest, parameters = {}) {
+  const query = new URLSearchParams(parameters);
+  if (REGION) {
+    query.set("region", REGION);
+  }
+  return `${PATH}${rest}?${query}`;
+}
 
 // An element; strings among its children become text, never markup.
 export function element(tag, attributes = {}, ...children) {

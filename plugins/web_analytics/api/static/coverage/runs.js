@@ -1,11 +1,12 @@
 // The newest runs, from Airflow, with what each decided, from ClickHouse.
 
-import { airflowLink, count, duration, element, get, moment, own, plural, post, replace, runLink, runPath } from "./page.js";
+import { airflowLink, count, duration, element, get, moment, ofRegion, own, plural, post, replace, runLink, runPath } from "./page.js";
 
 const NEWEST_RUNS = 100;
 const SHOWN_AT_FIRST = 15;
-const BACKFILLS = ["web_analytics_backfill", "web_analytics_team_backfill"];
-const DAG_IDS = [...BACKFILLS, "web_analytics_validate", "web_analytics_cleanup"];
+const BACKFILLS = ["web_analytics_backfill", "web_analytics_team_backfill"].map(ofRegion);
+const VALIDATE = ofRegion("web_analytics_validate");
+const DAG_IDS = [...BACKFILLS, VALIDATE, ofRegion("web_analytics_cleanup")];
 
 let showsAll = false;
 
@@ -75,7 +76,7 @@ function line(run, decision, longest, onShowDates) {
     element(
       "td",
       {},
-      decision?.dates.length || run.dag_id === "web_analytics_validate"
+      decision?.dates.length || run.dag_id === VALIDATE
         ? element("button", { type: "button", class: "link", onclick: () => onShowDates(run.dag_id, run.dag_run_id) }, decision?.dates.length ? plural(decision.dates.length, "date") : "show")
         : "–",
     ),
