@@ -4,7 +4,6 @@
   dimensions        the columns, beside host and device_type, that both tables group by
   common_columns    everything both tables group by, in the order of their sorting key
   bucket(minutes)   the bucket of an event: a function of one row alone (docs/semantics.md)
-  repeated(teams)   the ids of the events of [date_start, date_end) that have several rows; no bucket is needed to tell
   rows_of_days(teams, minutes, condition)   narrow columns of the events of [date_start, date_end), with their bucket
   in_days()         the filter for the buckets of [date_start, date_end): on the plain timestamp too, so that
                     only the two days are read that a bucket's events can lie in
@@ -28,15 +27,6 @@ timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
     AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC') + INTERVAL 1 DAY
     AND period_bucket >= toDateTime(%(date_start)s, 'UTC')
     AND period_bucket < toDateTime(%(date_end)s, 'UTC')
-{%- endmacro %}
-{% macro repeated(teams) -%}
-SELECT uuid
-        FROM web_analytics_source_events
-        WHERE team_id IN (SELECT team_id FROM {{ teams }})
-          AND timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
-          AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC') + INTERVAL 1 DAY
-        GROUP BY uuid
-        HAVING count() > 1
 {%- endmacro %}
 {% macro rows_of_days(teams, minutes, condition) -%}
 SELECT *

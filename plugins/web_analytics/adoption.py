@@ -50,7 +50,17 @@ def adopt_day(
             return []
         # Before anything is compared: an event that arrives later makes the day stale.
         build.create_tables(clickhouse, made)
-        build.fill_build_teams(clickhouse, settings, made, unrecorded)
+        build.fill_build_teams(clickhouse, made, unrecorded)
+        clickhouse.run(
+            "adopt/fill_visits",
+            made.day,
+            {
+                "build_teams": made.build_teams,
+                "visits": made.visits,
+                "bucket_minutes": settings.bucket_minutes,
+            },
+            heavy=True,
+        )
         compared = validation.check_day(clickhouse, settings, partition_date, unrecorded)
         adopted = sorted(set(unrecorded) - set(compared.team_ids))
         if not adopted:

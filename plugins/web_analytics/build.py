@@ -48,6 +48,10 @@ class Build:
         return f"{self.lock.table_prefix}teams"
 
     @property
+    def repeated(self) -> str:
+        return f"{self.lock.table_prefix}repeated"
+
+    @property
     def visits(self) -> str:
         return f"{self.lock.table_prefix}visits"
 
@@ -104,7 +108,7 @@ def stage(
     with attempt(clickhouse, task, partition_date) as made:
         locks.drop_all_build_tables(clickhouse, build.lock)
         create_tables(clickhouse, build)
-        fill_build_teams(clickhouse, settings, build, team_ids)
+        fill_build_teams(clickhouse, build, team_ids)
         _fill_sessions(clickhouse, settings, build)
         made.details = _summary(clickhouse, build)
         made.team_count = len(team_ids)
@@ -177,6 +181,7 @@ def build_partition(
 
 def create_tables(clickhouse: ClickHouse, build: Build) -> None:
     clickhouse.run("backfill/create_build_teams", names={"build_teams": build.build_teams})
+    clickhouse.run("backfill/create_repeated", names={"repeated": build.repeated})
     clickhouse.run("backfill/create_visits", names={"visits": build.visits})
     clickhouse.run("backfill/create_sessions", names={"sessions": build.sessions})
     for table in BUILT_TABLES:
@@ -193,22 +198,18 @@ def _create_like_target(clickhouse: ClickHouse, name: str, table: PreAggregatedT
         clickhouse.run(f"schema/create_{table.short_name}", names=names)
 
 
-def fill_build_teams(
-    clickhouse: ClickHouse, settings: Settings, build: Build, team_ids: Iterable[int]
-) -> None:
-    """Lists the teams with what the source has of them, before anything of it is read."""
+def fill_build_teams(clickhouse: ClickHouse, build: Build, team_ids: Iterable[int]) -> None:
     clickhouse.run(
         "backfill/fill_build_teams",
-        build.day,
-        {"build_teams": build.build_teams, "bucket_minutes": settings.bucket_minutes},
+        names={"build_teams": build.build_teams},
         external_tables=[external_table("planned_teams", "team_id", "Int64", sorted(set(team_ids)))],
-        heavy=True,
     )
 
 
 def _fill_sessions(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
     names = {
         "build_teams": build.build_teams,
+        "repeated": build.repeated,
         "visits": build.visits,
         "sessions": build.sessions,
         "bucket_minutes": settings.bucket_minutes,
@@ -216,8 +217,9 @@ def _fill_sessions(clickhouse: ClickHouse, settings: Settings, build: Build) -> 
     people_are_merged = clickhouse.query("source/has_person_overrides")[0]["has_person_overrides"]
 
     def fill() -> None:
-        for table in (build.visits, build.sessions):
+        for table in (build.repeated, build.visits, build.sessions):
             clickhouse.run("backfill/truncate", names={"table": table})
+        clickhouse.run("backfill/fill_repeated", build.day, names, heavy=True)
         clickhouse.run("backfill/fill_visits", build.day, names, heavy=True)
         clickhouse.run(
             "backfill/fill_sessions",
@@ -283,6 +285,7 @@ def _source_differences(clickhouse: ClickHouse, settings: Settings, build: Build
         build.day,
         {
             "build_teams": build.build_teams,
+            "repeated": build.repeated,
             "sessions": build.sessions,
             "bucket_minutes": settings.bucket_minutes,
         },
@@ -356,7 +359,11 @@ def record(
             "run_id": task.run_id,
             "query_id": f"{task.origin}:",
         },
-        {"build_teams": build.build_teams, "fresh": stored_in or build.fresh(table)},
+        {
+            "build_teams": build.build_teams,
+            "visits": build.visits,
+            "fresh": stored_in or build.fresh(table),
+        },
     )
 
 

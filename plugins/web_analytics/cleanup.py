@@ -152,7 +152,7 @@ def publish(
                 "run_id": task.run_id,
                 "query_id": f"{task.origin}:",
             },
-            {"build_teams": emptied.build_teams, "fresh": emptied.fresh(table)},
+            {"build_teams": emptied.build_teams, "visits": emptied.visits, "fresh": emptied.fresh(table)},
         )
     after = fingerprint_others(clickhouse, team_id, emptied.day)
     if before != after:

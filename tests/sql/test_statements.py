@@ -27,6 +27,7 @@ SAMPLE_NAMES = {
     "bounces": ["web_pre_aggregated_bounces"],
     "stats": ["web_pre_aggregated_stats"],
     "lock_table": ["web_analytics_lock_20260101"],
+    "repeated": ["web_analytics_build_repeated"],
     "role": ["web_analytics_writer"],
     "sessions": ["web_analytics_build_sessions"],
     "source_table": ["web_pre_aggregated_stats"],

@@ -1,4 +1,5 @@
--- Creates the list of visits: one row per bucket, team and session with a pageview, with what all its events tell.
+-- Creates the list of visits: one row per bucket, team and session, with what all its events tell. A session without
+-- pageviews, and events without a valid session, have no first pageview; they count for what was read.
 -- Parameters: none.
 CREATE TABLE IF NOT EXISTS {{ visits }}
 (
@@ -12,7 +13,9 @@ CREATE TABLE IF NOT EXISTS {{ visits }}
     person_id UUID,
     pathnames Array(String) COMMENT 'one element per pageview, the first one first',
     duration_seconds Int64,
-    is_bounce Bool
+    is_bounce Bool,
+    source_events UInt64 COMMENT 'rows of the source, with repeated ones',
+    newest_ingested_at DateTime64(6, 'UTC')
 )
 ENGINE = MergeTree
 ORDER BY (team_id, first_uuid)

@@ -1,5 +1,5 @@
--- Fills the session staging table: each visit with the dimensions of its first pageview. The wide columns are read
--- of these pageviews only.
+-- Fills the session staging table: each visit that has a pageview, with the dimensions of the first one. The wide
+-- columns are read of these pageviews only; visits without pageviews find none to join.
 -- Parameters: date_start, date_end.
 {% import "macros.sql" as macros %}
 {% set carried = ["host", "device_type"] + macros.dimensions[2:] %}

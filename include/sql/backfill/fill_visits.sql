@@ -6,13 +6,8 @@
 INSERT INTO {{ visits }}
 (
     period_bucket, team_id, session_id, first_uuid, first_timestamp, first_ingested_at, distinct_id, person_id,
-    pathnames, duration_seconds, is_bounce
+    pathnames, duration_seconds, is_bounce, source_events, newest_ingested_at
 )
-WITH
-    repeated AS
-    (
-        {{ macros.repeated(build_teams) }}
-    )
 SELECT
     period_bucket,
     team_id,
@@ -24,7 +19,9 @@ SELECT
     pageviews[-1].6,
     tupleElement(pageviews, 4),
     dateDiff('second', first_event, last_event),
-    activity_events <= 1 AND dateDiff('second', first_event, last_event) < 10
+    has_at_most_one_activity AND dateDiff('second', first_event, last_event) < 10,
+    source_events,
+    newest_ingested_at
 FROM
 (
     SELECT
@@ -33,31 +30,39 @@ FROM
         session_id,
         min(timestamp) AS first_event,
         max(timestamp) AS last_event,
-        countIf(event IN {{ macros.activity_events }}) AS activity_events,
+        -- By its id, so that an event of which a second row arrives just now is not taken for two.
+        minIf(uuid, event IN {{ macros.activity_events }}) = maxIf(uuid, event IN {{ macros.activity_events }})
+            AS has_at_most_one_activity,
         arraySort(groupArrayIf(
-            (timestamp, uuid, ingested_at, path, distinct_id, person_id), event IN {{ macros.pageview_events }}))
-            AS pageviews
+            (timestamp, uuid, ingested_at, path, distinct_id, person_id),
+            event IN {{ macros.pageview_events }} AND session_id != '')) AS pageviews,
+        sum(event_rows) AS source_events,
+        max(ingested_at) AS newest_ingested_at
     FROM
     (
-        {{ macros.rows_of_days(build_teams, bucket_minutes, "uuid NOT IN (SELECT uuid FROM repeated)") }}
+        SELECT *, toUInt64(1) AS event_rows
+        FROM
+        (
+        {{ macros.rows_of_days(build_teams, bucket_minutes, "uuid NOT IN (SELECT uuid FROM " ~ repeated ~ ")") }}
+        )
         UNION ALL
         SELECT
-            team_id, uuid, newest.3, newest.2, newest.1, newest.4, newest.5, newest.6, newest.7, period_bucket
+            team_id, uuid, newest.3, newest.2, newest.1, newest.4, newest.5, newest.6, newest.7, period_bucket,
+            event_rows
         FROM
         (
             SELECT
                 team_id,
                 uuid,
                 period_bucket,
-                max((ingested_at, timestamp, event, session_id, distinct_id, person_id, path)) AS newest
+                max((ingested_at, timestamp, event, session_id, distinct_id, person_id, path)) AS newest,
+                count() AS event_rows
             FROM
             (
-        {{ macros.rows_of_days(build_teams, bucket_minutes, "uuid IN (SELECT uuid FROM repeated)") }}
+        {{ macros.rows_of_days(build_teams, bucket_minutes, "uuid IN (SELECT uuid FROM " ~ repeated ~ ")") }}
             )
             GROUP BY team_id, uuid, period_bucket
         )
     )
-    WHERE session_id != ''
     GROUP BY period_bucket, team_id, session_id
-    HAVING notEmpty(pageviews)
 )

@@ -4,7 +4,7 @@ INSERT INTO web_analytics_backfill_ledger
     (table_name, partition_date, team_id, build, newest_ingested_at, source_events, pageviews, sessions, row_count, built_at,
      dag_id, run_id, query_id)
 SELECT
-    %(table_name)s, %(partition_date)s, teams.team_id, %(build)s, teams.newest_ingested_at, teams.source_events,
+    %(table_name)s, %(partition_date)s, teams.team_id, %(build)s, was_read.newest_ingested_at, was_read.source_events,
     stored.pageviews, stored.sessions, stored.row_count, now64(6, 'UTC'), %(dag_id)s, %(run_id)s, %(query_id)s
 FROM {{ build_teams }} AS teams
 LEFT JOIN
@@ -17,3 +17,9 @@ LEFT JOIN
     FROM {{ fresh }}
     GROUP BY team_id
 ) AS stored ON stored.team_id = teams.team_id
+LEFT JOIN
+(
+    SELECT toUInt64(team_id) AS team_id, max(newest_ingested_at) AS newest_ingested_at, sum(source_events) AS source_events
+    FROM {{ visits }}
+    GROUP BY team_id
+) AS was_read ON was_read.team_id = teams.team_id
