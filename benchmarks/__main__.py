@@ -6,6 +6,7 @@ Figures of one run on one machine; compare ratios, not seconds. Writes .bench/la
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -23,7 +24,7 @@ sys.path.insert(0, str(CHECKOUT / "plugins"))
 
 EVENTS, QUICK_EVENTS = 5_000_000, 1_000_000
 DAYS, QUICK_DAYS = 7, 3
-READER_SECONDS = 15
+READER_SECONDS, QUICK_READER_SECONDS = 15, 8
 
 
 def read_like_a_dashboard(clickhouse, days, stop: threading.Event) -> list[float]:
@@ -46,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     from benchmarks import build as build_benchmark
     from benchmarks import detection as detection_benchmark
+    from benchmarks import orchestration, publish
     from benchmarks.usage import process_usage
     from demo import sample_data
     from embedded_clickhouse.process import EmbeddedClickHouse
@@ -58,85 +60,110 @@ def main(arguments: list[str] | None = None) -> int:
 
     settings = Settings.load({})
     now = datetime.now(UTC)
+    today = now.date()
     results: dict[str, float] = {}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        EmbeddedClickHouse(Path(folder) / "clickhouse") as server,
+
+    @contextlib.contextmanager
+    def fresh_server(part: str):
+        print(f"{datetime.now():%H:%M:%S} {part}", flush=True)  # noqa: DTZ005
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            EmbeddedClickHouse(Path(folder) / "clickhouse") as server,
+        ):
+            os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
+            with ClickHouse("clickhouse_default") as clickhouse:
+                yield Path(folder), server, clickhouse
+
+    rounds = 3 if quick else 7
+    # The events of the second step are four times those of the first.
+    sessions, days = (60_000, 12) if quick else (900_000, 35)
+    with fresh_server("events: detection, then four times the events, then building a day") as (
+        _,
+        server,
+        clickhouse,
     ):
-        os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
-        with ClickHouse("clickhouse_default") as clickhouse:
-            sessions, days = (200_000, 6) if quick else (3_500_000, 35)
-            build_benchmark.fill(clickhouse, settings, sessions, days, now.date())
-            results |= build_benchmark.measure(
-                clickhouse, server.pid, settings, now.date() - 3 * ONE_DAY, rounds=3 if quick else 7
+        build_benchmark.create(clickhouse, settings)
+        at_size = {}
+        for times, first in ((1, 0), (4, sessions)):
+            build_benchmark.fill(clickhouse, first, times * sessions, days, today)
+            at_size[times] = detection_benchmark.measure_on_events(
+                clickhouse, server.pid, settings, days, today, rounds
             )
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        EmbeddedClickHouse(Path(folder) / "clickhouse") as server,
-    ):
-        os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
-        with ClickHouse("clickhouse_default") as clickhouse:
-            longest = 30 if quick else 365
-            detection_benchmark.fill(clickhouse, settings, 20_000, longest, now.date())
-            for days in (30,) if quick else (30, 365):
-                results |= detection_benchmark.measure(
-                    clickhouse, server.pid, settings, 20_000, days, now.date(), rounds=5
-                )
+        for name, value in at_size[4].items():
+            results[name] = value
+            results[f"{name.removesuffix('_cpu_s')}_growth_events_4x"] = value / max(at_size[1][name], 0.001)
+        results["detect_growth_events_4x"] = results["detect_kept_growth_events_4x"]
+        build_benchmark.repeat_and_merge_some(clickhouse)
+        results |= build_benchmark.measure(clickhouse, server.pid, settings, today - 3 * ONE_DAY, rounds)
+        results |= publish.measure(clickhouse, server.pid, today - 2 * ONE_DAY, rounds)
+    sizes = ((2_000, 30), (20_000, 30)) if quick else ((2_000, 30), (20_000, 30), (20_000, 365))
+    for teams, length in sizes:
+        with fresh_server(f"detection: {teams} teams, {length} days") as (_, server, clickhouse):
+            detection_benchmark.fill(clickhouse, settings, teams, length, today)
+            results |= detection_benchmark.measure(
+                clickhouse, server.pid, settings, teams, length, today, rounds=5
+            )
+            clickhouse.run("benchmark/flush_logs")
             peak = clickhouse.query("benchmark/peak_memory", {"statement": "detect/count_gaps"})
-            results[f"detect_peak_mb_20k_teams_{longest}_days"] = peak[0]["megabytes"]
+            results[f"detect_peak_mb_{teams // 1000}k_teams_{length}_days"] = peak[0]["megabytes"]
+    base = results["detect_cpu_s_20k_teams_30_days"]
+    results["detect_growth_teams_10x"] = base / max(results["detect_cpu_s_2k_teams_30_days"], 0.001)
+    if not quick:
+        results["detect_growth_days_12x"] = results["detect_cpu_s_20k_teams_365_days"] / base
+    if not quick:
+        with fresh_server("a run of seven dates under the scheduler") as (folder, server, _):
+            results |= orchestration.measure(folder, server, EVENTS)
     with (
-        tempfile.TemporaryDirectory() as folder,
-        EmbeddedClickHouse(Path(folder) / "clickhouse") as server,
+        fresh_server("a dashboard's reader beside a backfill") as (_, server, clickhouse),
+        ClickHouse("clickhouse_default") as reader,
     ):
-        os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
-        with ClickHouse("clickhouse_default") as clickhouse, ClickHouse("clickhouse_default") as reader:
-            sample_data.create_source(clickhouse)
-            schema.create_tables(clickhouse)
-            schema.create_source_view(clickhouse, settings)
-            sample_data.load(clickhouse, now.date(), events=QUICK_EVENTS if quick else EVENTS)
-            teams = select_teams(clickhouse, settings)
-            newest = newest_closed_day(now, settings.settling)
-            days = newest_first(lookback(newest + ONE_DAY, QUICK_DAYS if quick else DAYS))
+        sample_data.create_source(clickhouse)
+        schema.create_tables(clickhouse)
+        schema.create_source_view(clickhouse, settings)
+        sample_data.load(clickhouse, now.date(), events=QUICK_EVENTS if quick else EVENTS)
+        teams = select_teams(clickhouse, settings)
+        newest = newest_closed_day(now, settings.settling)
+        days = newest_first(lookback(newest + ONE_DAY, QUICK_DAYS if quick else DAYS))
 
-            scope = detection.DetectionScope(lookback(newest + ONE_DAY, 30), (MISSING,), nightly=False)
+        scope = detection.DetectionScope(lookback(newest + ONE_DAY, 30), (MISSING,), nightly=False)
+        started = time.monotonic()
+        detection.count_gaps(clickhouse, settings, scope, teams)
+        results["detect_30_days_s"] = time.monotonic() - started
+
+        build.build_partition(clickhouse, settings, days[0], teams.team_ids)  # a warm-up, not counted
+        seconds, cpu = [], []
+        for day in days:
+            cpu_before, _ = process_usage(server.pid)
             started = time.monotonic()
-            detection.count_gaps(clickhouse, settings, scope, teams)
-            results["detect_30_days_s"] = time.monotonic() - started
+            built = build.build_partition(clickhouse, settings, day, teams.team_ids)
+            seconds.append(time.monotonic() - started)
+            cpu.append(process_usage(server.pid)[0] - cpu_before)
+        results["day_pageviews"] = built["pageviews"]
+        results["build_day_s"] = statistics.median(seconds)
+        results["build_day_server_cpu_s"] = statistics.median(cpu)
+        results["server_peak_mb"] = process_usage(server.pid)[1]
 
-            build.build_partition(clickhouse, settings, days[0], teams.team_ids)  # a warm-up, not counted
-            seconds, cpu = [], []
-            for day in days:
-                cpu_before, _ = process_usage(server.pid)
-                started = time.monotonic()
-                built = build.build_partition(clickhouse, settings, day, teams.team_ids)
-                seconds.append(time.monotonic() - started)
-                cpu.append(process_usage(server.pid)[0] - cpu_before)
-            results["day_pageviews"] = built["pageviews"]
-            results["build_day_s"] = statistics.median(seconds)
-            results["build_day_server_cpu_s"] = statistics.median(cpu)
-            results["server_peak_mb"] = process_usage(server.pid)[1]
-
-            medians = {}
-            for label in ("alone", "beside a backfill"):
-                stop, latencies = threading.Event(), []
-                thread = threading.Thread(
-                    target=lambda stop=stop, latencies=latencies: latencies.extend(
-                        read_like_a_dashboard(reader, days, stop)
-                    )
+        medians = {}
+        for label in ("alone", "beside a backfill"):
+            stop, latencies = threading.Event(), []
+            thread = threading.Thread(
+                target=lambda stop=stop, latencies=latencies: latencies.extend(
+                    read_like_a_dashboard(reader, days, stop)
                 )
-                thread.start()
-                until = time.monotonic() + READER_SECONDS
-                while time.monotonic() < until:
-                    if label == "alone":
-                        time.sleep(0.1)
-                    else:
-                        build.build_partition(clickhouse, settings, days[0], teams.team_ids)
-                stop.set()
-                thread.join()
-                medians[label] = statistics.median(latencies)
-            results["reader_median_alone_ms"] = medians["alone"] * 1000
-            results["reader_median_beside_backfill_ms"] = medians["beside a backfill"] * 1000
-            results["reader_median_ratio"] = medians["beside a backfill"] / medians["alone"]
+            )
+            thread.start()
+            until = time.monotonic() + (QUICK_READER_SECONDS if quick else READER_SECONDS)
+            while time.monotonic() < until:
+                if label == "alone":
+                    time.sleep(0.1)
+                else:
+                    build.build_partition(clickhouse, settings, days[0], teams.team_ids)
+            stop.set()
+            thread.join()
+            medians[label] = statistics.median(latencies)
+        results["reader_median_alone_ms"] = medians["alone"] * 1000
+        results["reader_median_beside_backfill_ms"] = medians["beside a backfill"] * 1000
+        results["reader_median_ratio"] = medians["beside a backfill"] / medians["alone"]
 
     for name, value in results.items():
         print(f"{name:<36}{value:>14.3f}")

@@ -11,82 +11,135 @@ from benchmarks.usage import process_usage
 
 TEAMS = 200
 SESSIONS_PER_STATEMENT = 200_000
+DAYS_IN_A_ROW = 7
 
 
-def fill(clickhouse, settings, sessions: int, days: int, date_end: date) -> None:
-    """Events of so many sessions, about six each, in the days before ``date_end``."""
+def create(clickhouse, settings) -> None:
     from web_analytics import schema
 
     clickhouse.run("benchmark/create_events")
     clickhouse.run("sample_data/create_person_overrides")
     schema.create_tables(clickhouse)
-    for first in range(0, sessions, SESSIONS_PER_STATEMENT):
+    schema.create_source_view(clickhouse, settings)
+
+
+def fill(clickhouse, first_session: int, last_session: int, days: int, date_end: date) -> None:
+    """Events of these sessions, about six each, in the days before ``date_end``."""
+    for first in range(first_session, last_session, SESSIONS_PER_STATEMENT):
         clickhouse.run(
             "benchmark/fill_events",
             {
                 "first_session": first,
-                "last_session": min(sessions, first + SESSIONS_PER_STATEMENT),
+                "last_session": min(last_session, first + SESSIONS_PER_STATEMENT),
                 "teams": TEAMS,
                 "days": days,
                 "date_end": date_end,
             },
         )
-    schema.create_source_view(clickhouse, settings)
+
+
+def repeat_and_merge_some(clickhouse) -> None:
+    """Some events twice and some people merged, as in every installation."""
+    clickhouse.run("benchmark/repeat_events")
+    clickhouse.run("benchmark/fill_person_overrides")
+
+
+def enabled_teams() -> list[int]:
+    return [team_id for team_id in range(1, TEAMS + 1) if team_id % 5]  # four in five
 
 
 def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str, float]:
-    """Medians of rounds in which each candidate runs once, one after the other."""
+    """Medians of rounds in which each candidate builds the day once, one after the other; then seven days in a row,
+    once each."""
     from web_analytics.build import build_partition
     from web_analytics.clickhouse import external_table
     from web_analytics.tables import TABLES
 
-    teams = [team_id for team_id in range(1, TEAMS + 1) if team_id % 5]  # four in five are enabled
+    teams = enabled_teams()
     selected = [external_table("selected_teams", "team_id", "Int64", teams)]
-    parameters = {"date_start": day, "date_end": day + timedelta(days=1)}
     copies = {table.name: f"copy_of_{table.short_name}" for table in TABLES}
     for name, copy in copies.items():
         clickhouse.run("backfill/create_like_target", names={"table": copy, "target": name})
 
-    def ours() -> None:
-        build_partition(clickhouse, settings, day, teams)
+    def parameters(of: date) -> dict[str, date]:
+        return {"date_start": of, "date_end": of + timedelta(days=1)}
 
-    def reference() -> None:
+    def ours(of: date) -> None:
+        build_partition(clickhouse, settings, of, teams)
+
+    def reference(of: date) -> None:
         for table in TABLES:
             clickhouse.run("backfill/truncate", names={"table": copies[table.name]})
             clickhouse.run(
                 f"benchmark/reference_{table.short_name}",
-                parameters,
+                parameters(of),
                 {"table": copies[table.name]},
                 external_tables=selected,
                 heavy=True,
             )
 
-    def read() -> None:
-        clickhouse.query("benchmark/read_day", parameters, external_tables=selected, heavy=True)
+    def read(of: date) -> None:
+        clickhouse.query("benchmark/read_day", parameters(of), external_tables=selected, heavy=True)
 
-    def copy() -> None:
+    def copy(of: date) -> None:
         for name, table in copies.items():
             clickhouse.run("backfill/truncate", names={"table": table})
-            clickhouse.run("benchmark/copy_day", parameters, {"table": table, "target": name}, heavy=True)
+            clickhouse.run("benchmark/copy_day", parameters(of), {"table": table, "target": name}, heavy=True)
 
-    candidates: list[Callable[[], None]] = [ours, reference, read, copy]
-    ours()  # the floors need finished rows, and caches are warm for all
-    cpu: dict[str, list[float]] = {}
-    wall: dict[str, list[float]] = {}
+    def cost_of(candidate: Callable[[date], None], of: date) -> dict[str, float]:
+        first = len(clickhouse.statistics)
+        cpu_before, started = process_usage(pid)[0], time.monotonic()
+        candidate(of)
+        wall = time.monotonic() - started
+        done = clickhouse.statistics[first:]
+        return {
+            "cpu_s": process_usage(pid)[0] - cpu_before,
+            "wall_s": wall,
+            "rows_read": sum(each.rows_read for each in done),
+            "megabytes_read": sum(each.bytes_read for each in done) / 1e6,
+        }
+
+    candidates: list[Callable[[date], None]] = [ours, reference, read, copy]
+    ours(day)  # the floors need finished rows, and caches are warm for all
+    costs: dict[str, list[dict[str, float]]] = {}
     for _ in range(rounds):
         for candidate in candidates:
-            cpu_before, started = process_usage(pid)[0], time.monotonic()
-            candidate()
-            wall.setdefault(candidate.__name__, []).append(time.monotonic() - started)
-            cpu.setdefault(candidate.__name__, []).append(process_usage(pid)[0] - cpu_before)
-    cpu_s = {name: statistics.median(values) for name, values in cpu.items()}
-    wall_s = {name: statistics.median(values) for name, values in wall.items()}
-    floors_wall, floors_cpu = wall_s["read"] + wall_s["copy"], cpu_s["read"] + cpu_s["copy"]
+            costs.setdefault(candidate.__name__, []).append(cost_of(candidate, day))
+    of_a_day = {
+        name: {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
+        for name, rounds in costs.items()
+    }
+    ours_, reference_ = of_a_day["ours"], of_a_day["reference"]
+    floors = {key: of_a_day["read"][key] + of_a_day["copy"][key] for key in ("cpu_s", "wall_s")}
+
+    in_a_row = [day - timedelta(days=offset) for offset in range(DAYS_IN_A_ROW)]
+    week = {
+        candidate.__name__: [cost_of(candidate, each) for each in in_a_row] for candidate in (ours, reference)
+    }
+    totals = {
+        name: {key: sum(each[key] for each in days) for key in ("cpu_s", "wall_s")}
+        for name, days in week.items()
+    }
+    clickhouse.run("benchmark/flush_logs")
+    peaks = [
+        clickhouse.query("benchmark/peak_memory", {"statement": statement})[0]["megabytes"]
+        for statement in ("backfill/fill_repeated", "backfill/fill_visits", "backfill/fill_sessions")
+    ]
     return {
-        "build_cpu_vs_reference": cpu_s["ours"] / cpu_s["reference"],
-        "build_wall_vs_reference": wall_s["ours"] / wall_s["reference"],
-        "build_wall_vs_floors": wall_s["ours"] / floors_wall,
-        "build_cpu_vs_floors": cpu_s["ours"] / floors_cpu,
-        **{f"build_{name}_cpu_s": value for name, value in cpu_s.items()},
-        **{f"build_{name}_wall_s": value for name, value in wall_s.items()},
+        "build_cpu_vs_reference": ours_["cpu_s"] / reference_["cpu_s"],
+        "build_wall_vs_reference": ours_["wall_s"] / reference_["wall_s"],
+        "build_wall_vs_floors": ours_["wall_s"] / floors["wall_s"],
+        "build_cpu_vs_floors": ours_["cpu_s"] / floors["cpu_s"],
+        "build_7_days_cpu_vs_reference": totals["ours"]["cpu_s"] / totals["reference"]["cpu_s"],
+        "build_7_days_wall_vs_reference": totals["ours"]["wall_s"] / totals["reference"]["wall_s"],
+        **{f"build_{name}_{key}": value for name, cost in of_a_day.items() for key, value in cost.items()},
+        **{
+            f"build_7_days_{name}_{key}": value
+            for name, cost in totals.items()
+            for key, value in cost.items()
+        },
+        "build_peak_mb": max(peaks),
+        "build_reference_peak_mb": clickhouse.query(
+            "benchmark/peak_memory", {"statement": "benchmark/reference_stats"}
+        )[0]["megabytes"],
     }

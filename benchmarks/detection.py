@@ -1,16 +1,20 @@
-"""What detection costs with kept activity, for many teams and a long lookback."""
+"""What detection costs with kept activity, beside a scan of the source and beside the earlier detector's shape."""
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as midnight
 
+from benchmarks.build import enabled_teams
 from benchmarks.usage import process_usage
 
 
 def fill(clickhouse, settings, teams: int, days: int, date_end: date) -> None:
+    """Activity, ledger and tables of so many teams, without events; one team-day in 97 was never built."""
     from web_analytics import activity, schema
     from web_analytics.tables import TABLES
 
@@ -39,34 +43,90 @@ def fill(clickhouse, settings, teams: int, days: int, date_end: date) -> None:
     )
 
 
+def detect(clickhouse, settings, days, team_ids, kinds) -> None:
+    """One detection over a range, without a refresh of the kept activity."""
+    from web_analytics import activity, detection
+    from web_analytics.teams import TeamSelection
+
+    selection = TeamSelection(frozenset(team_ids))
+    known = activity.coverage_of(clickhouse, settings)
+    for piece in detection.in_pieces(days, len(team_ids)):
+        query = detection.coverage_query(
+            clickhouse, settings, piece, kinds=kinds, may_be_behind=True, known=known
+        )
+        clickhouse.query(
+            "detect/count_gaps",
+            {**query.parameters, "states": kinds, "priority_team_ids": []},
+            {**query.names, "stored": False},
+            external_tables=[selection.as_external_table()],
+            heavy=True,
+        )
+
+
+def _cost(pid: int, work: Callable[[], None], rounds: int, times: int = 1) -> tuple[float, float]:
+    """Medians of CPU and wall seconds of one execution; short work is executed several times in a round."""
+    cpu, wall = [], []
+    for _ in range(rounds):
+        before, started = process_usage(pid)[0], time.monotonic()
+        for _ in range(times):
+            work()
+        wall.append((time.monotonic() - started) / times)
+        cpu.append((process_usage(pid)[0] - before) / times)
+    return statistics.median(cpu), statistics.median(wall)
+
+
 def measure(
     clickhouse, pid: int, settings, teams: int, days: int, date_end: date, rounds: int
 ) -> dict[str, float]:
     """CPU seconds of the server for one detection over so many days, of missing days and of all kinds."""
-    from web_analytics import detection
     from web_analytics.decision import GAP_KINDS, MISSING
     from web_analytics.partitions import DateRange
-    from web_analytics.teams import TeamSelection
 
-    selection = TeamSelection(frozenset(range(teams)))
     partitions = DateRange(date_end - timedelta(days=days), date_end)
     results = {}
     for label, kinds in (("", (MISSING,)), ("_all_kinds", GAP_KINDS)):
-        cpu, wall = [], []
-        for _ in range(rounds):
-            before, started = process_usage(pid)[0], time.monotonic()
-            for piece in detection.in_pieces(partitions, teams):
-                query = detection.coverage_query(clickhouse, settings, piece, kinds=kinds, may_be_behind=True)
-                clickhouse.query(
-                    "detect/count_gaps",
-                    {**query.parameters, "states": kinds, "priority_team_ids": []},
-                    {**query.names, "stored": False},
-                    external_tables=[selection.as_external_table()],
-                    heavy=True,
-                )
-            cpu.append(process_usage(pid)[0] - before)
-            wall.append(time.monotonic() - started)
+        cpu, wall = _cost(
+            pid,
+            lambda kinds=kinds: detect(clickhouse, settings, partitions, range(teams), kinds),
+            rounds,
+        )
         size = f"{teams // 1000}k_teams_{days}_days"
-        results[f"detect_cpu_s_{size}{label}"] = statistics.median(cpu)
-        results[f"detect_wall_s_{size}{label}"] = statistics.median(wall)
+        results[f"detect_cpu_s_{size}{label}"] = cpu
+        results[f"detect_wall_s_{size}{label}"] = wall
     return results
+
+
+def measure_on_events(
+    clickhouse, pid: int, settings, days: int, date_end: date, rounds: int
+) -> dict[str, float]:
+    """The same on real events, of which everything but the newest three days is built: with kept activity, from a
+    scan, and in the earlier shape; and what a refresh of the activity costs with nothing new."""
+    from web_analytics import activity, build
+    from web_analytics.clickhouse import external_table
+    from web_analytics.decision import GAP_KINDS
+    from web_analytics.partitions import DateRange
+
+    partitions = DateRange(date_end - timedelta(days=days), date_end)
+    teams = enabled_teams()
+    for offset in range(4, days + 1):
+        build.build_partition(clickhouse, settings, date_end - timedelta(days=offset), teams)
+    known = activity.refresh(clickhouse, settings, partitions)
+    scanned = replace(settings, activity="scanned")
+    candidates = {
+        "kept": (lambda: detect(clickhouse, settings, partitions, teams, GAP_KINDS), 10),
+        "scan": (lambda: detect(clickhouse, scanned, partitions, teams, GAP_KINDS), 1),
+        "naive": (
+            lambda: clickhouse.query(
+                "benchmark/naive_detection",
+                {"date_start": partitions.start, "date_end": partitions.end},
+                external_tables=[external_table("selected_teams", "team_id", "Int64", teams)],
+                heavy=True,
+            ),
+            1,
+        ),
+        "refresh": (lambda: activity.refresh(clickhouse, settings, partitions, known), 1),
+    }
+    return {
+        f"detect_{name}_cpu_s": _cost(pid, work, rounds, times)[0]
+        for name, (work, times) in candidates.items()
+    }

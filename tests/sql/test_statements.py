@@ -57,6 +57,7 @@ SAMPLE_VALUES = {
     "first_session": 0,
     "last_session": 10,
     "teams": 3,
+    "row_count": 10,
     "kind": "refresh",
     "min_daily_pageviews": 0,
     "now": "2026-01-02 03:04:05.000006",

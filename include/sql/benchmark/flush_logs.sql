@@ -1,0 +1,3 @@
+-- Writes out the query log.
+-- Parameters: none.
+SYSTEM FLUSH LOGS
