@@ -42,6 +42,7 @@ PARAMS = {
 @dag(
     dag_id="web_analytics_diagnostics",
     schedule=None,
+    is_paused_upon_creation=False,
     catchup=False,
     default_args=DEFAULT_ARGS,
     params=PARAMS,

@@ -24,6 +24,7 @@ from web_analytics.regions import for_each_region
 @dag(
     dag_id="web_analytics_setup",
     schedule=None,
+    is_paused_upon_creation=False,
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,

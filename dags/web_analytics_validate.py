@@ -60,6 +60,7 @@ PARAMS = {
 @dag(
     dag_id="web_analytics_validate",
     schedule=None,
+    is_paused_upon_creation=False,
     catchup=False,
     default_args=DEFAULT_ARGS,
     params=PARAMS,

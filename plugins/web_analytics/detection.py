@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from web_analytics import activity
+from web_analytics import activity, tables
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.decision import COMPLETE, GAP_KINDS, MISSING, GapCount, Rule
 from web_analytics.partitions import ONE_DAY, DateRange, closed_part, lookback, newest_closed_day
@@ -119,6 +119,7 @@ def coverage_query(
             "bucket_minutes": settings.bucket_minutes,
             "has_part_name": known.has_part_name,
             "activity_is_kept": is_kept,
+            "further_tables": [table.short_name for table in tables.MORE_TABLES],
             "with_new": with_new,
             "only_gaps": bool(kinds) and COMPLETE not in kinds,
             "only_missing": tuple(kinds) == (MISSING,),

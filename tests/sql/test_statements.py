@@ -39,6 +39,7 @@ SAMPLE_NAMES = {
     "has_part_name": [False, True],
     "has_person_overrides": [False, True],
     "materialized_columns": [[], ["mat_$host", "mat_$pathname", "mat_utm_source"]],
+    "further_tables": [[], ["paths", "pages"]],
     "only_gaps": [False, True],
     "only_missing": [False, True],
     "only_new": [False, True],
