@@ -22,9 +22,10 @@ class PreAggregatedTable:
 
 STATS = PreAggregatedTable("stats")
 BOUNCES = PreAggregatedTable("bounces")
-# The two that detection, validation and the coverage page speak of.
+# The two whose states detection gives, and that validation and the coverage page speak of.
 TABLES = (STATS, BOUNCES)
-# Further tables are built, published, recorded and cleaned up together with them: one line each.
+# Further tables are built, published, recorded and cleaned up together with them: one line each. A day that one of
+# them lacks is inconsistent in the two.
 MORE_TABLES: tuple[PreAggregatedTable, ...] = ()
 BUILT_TABLES = (*TABLES, *MORE_TABLES)
 

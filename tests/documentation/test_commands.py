@@ -1,0 +1,172 @@
+"""README.md and docs/*.md: every command is run by a test or said not to be, and every name is one that exists."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from copy import deepcopy
+
+import pytest
+
+from tests.conftest import CHECKOUT
+from tests.documentation.commands import DOCUMENTS, blocks, documented_commands, spans, text_of
+
+# Where a command is run: a file, and words of it.
+RUN = {
+    r"make (demo|verify|lint|test|test-slow)": (".ci/run", r"make \1"),
+    r"make stop": (".ci/run", "stop"),
+    r"make demo ACCESS_LOG=path": (".ci/run", "make demo ACCESS_LOG="),
+    r"make ui( FRESH=1)?": ("tests/demo/test_demo_ui.py", "make ui FRESH=1"),
+    r"bin/airflow dags trigger .*": ("tests/demo/test_demo_ui.py", "bin/airflow dags trigger "),
+    r"bin/airflow …": ("tests/demo/test_demo_ui.py", "bin/airflow dags trigger "),
+    r"airflow dags test .*": ("demo/flow.py", '"dags", "test"'),
+    r"… trigger .*|airflow dags trigger DAG --conf": (
+        "tests/documentation/test_commands.py",
+        "test_every_documented_conf_is_taken",
+    ),
+    r"make env": ("tests/compose/test_compose_file.py", "generate-env"),
+    r"airflow celery worker .*": ("docker-compose.yaml", "airflow celery worker"),
+    r"python docs/generate.py": ("tests/settings/test_readme_tables.py", "generate.main"),
+    r"psql": ("tests/teams/test_posthog_watch.py", "notify_when_enabled"),
+    r"TOKEN=.*": ("tests/browser/airflow_server.py", "/auth/token"),
+    r"curl .*/web-analytics/teams.*": ("tests/api/test_teams_api.py", "/teams"),
+    r"PYTHONPATH=plugins python -m web_analytics.rights .*": (
+        "tests/documentation/test_commands.py",
+        "web_analytics.rights",
+    ),
+    # What these run are tests.
+    r"make test-compose": ("Makefile", "-m compose"),
+    r"(CLICKHOUSE_TEST_URL=\S+ )?make test-contract": (".github/workflows/ci.yaml", "make test-contract"),
+}
+# What no test runs: the document that says so, and its words.
+NOT_RUN = {
+    r"(make env && )?docker .*": ("docs/deployment.md", "No Docker engine was at hand"),
+    r"make (bench|audit).*|make lock|pip install posthog": (
+        "docs/contributing.md",
+        "No test runs `make bench`, `make audit`, `make lock`",
+    ),
+}
+
+
+def triggers() -> list[tuple[str, dict]]:
+    """The DAG and conf of each documented trigger."""
+    found = []
+    for _, command in documented_commands():
+        if match := re.search(r"trigger (web_analytics_\w+) (--conf .*)", command):
+            words = shlex.split(match[2].replace('"A"', '"2026-01-01"').replace('"B"', '"2026-01-08"'))
+            found.append((match[1], json.loads(words[1])))
+    return found
+
+
+def test_every_block_says_what_it_is():
+    assert {block.kind for block in blocks()} <= {"sh", "python", "sql", "json", "ini", "text"}
+    assert len(documented_commands()) >= 30
+
+
+@pytest.mark.parametrize(("document", "command"), documented_commands())
+def test_every_command_is_run_by_a_test_or_said_not_to_be(document, command):
+    where = [
+        (file, match.expand(words))
+        for pattern, (file, words) in {**RUN, **NOT_RUN}.items()
+        if (match := re.fullmatch(pattern, command))
+    ]
+    assert where, f"{document}: {command}: say in RUN what runs it, or in the document that no test does"
+    file, words = where[0]
+    assert words in text_of(file)
+
+
+def test_every_target_of_make_exists():
+    for document, command in documented_commands():
+        for target in re.findall(r"\bmake ([a-z-]+)", command):
+            assert re.search(rf"^{target}:", text_of("Makefile"), re.MULTILINE), f"{document}: {command}"
+
+
+def test_every_documented_conf_is_taken(dag_bag):
+    from web_analytics import settings
+
+    current = settings.Settings.load({})
+    parsers = {
+        "web_analytics_backfill": lambda conf: settings.BackfillConf.parse(conf, current),
+        "web_analytics_cleanup": settings.CleanupConf.parse,
+        "web_analytics_diagnostics": settings.DiagnosticsConf.parse,
+        "web_analytics_team_backfill": settings.TeamBackfillConf.parse,
+        "web_analytics_validate": settings.ValidateConf.parse,
+    }
+    assert {dag_id for dag_id, _ in triggers()} == parsers.keys()
+    for dag_id, conf in triggers():
+        params = deepcopy(dag_bag.dags[dag_id].params)
+        assert conf.keys() <= params.keys()
+        params.update(conf)
+        parsers[dag_id](params.validate())
+
+
+def test_the_grants_are_printed_for_clickhouse_client(client_of_the_engine):
+    printed = subprocess.run(
+        [sys.executable, "-m", "web_analytics.rights", "default"],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": "plugins"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    statements = [statement for statement in printed.split(";") if statement.strip()]
+    for role in ("setup", "writer", "reader"):
+        assert any(f"web_analytics_{role}" in statement for statement in statements)
+    for statement in statements:
+        client_of_the_engine.execute("SELECT formatQuery(%(statement)s)", {"statement": statement})
+
+
+@pytest.fixture
+def client_of_the_engine(clickhouse):
+    return clickhouse.client
+
+
+def test_every_setting_that_is_named_exists():
+    from web_analytics.settings import settings_table
+
+    known = {variable for variable, *_ in settings_table()}
+    for document in DOCUMENTS:
+        named = re.findall(r"\bWEB_ANALYTICS_[A-Z0-9_]*[A-Z0-9]\b", text_of(document))
+        assert {name.split("__")[0] for name in named} <= known, document
+
+
+def test_every_dag_that_is_named_exists(dag_bag):
+    verbs = r"(?:[Tt]rigger(?:ed|s)?|[Uu]npause|[Pp]ause|[Rr]un)"
+    for document in DOCUMENTS:
+        named = re.findall(rf"{verbs} `(web_analytics_\w+)`", text_of(document))
+        assert {name.split("__")[0] for name in named} <= dag_bag.dags.keys(), document
+
+
+def test_every_link_leads_to_a_file():
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)\s]+)\)", text_of(document)):
+            if not target.startswith(("http:", "https:", "#")):
+                assert (CHECKOUT / document).parent.joinpath(target.split("#")[0]).exists(), (
+                    f"{document}: {target}"
+                )
+
+
+def test_every_file_that_is_named_exists():
+    folders = {path.name for path in CHECKOUT.iterdir() if path.is_dir()}
+    for document, span in spans():
+        if re.fullmatch(r"[\w.-]+/[\w./-]+", span) and span.split("/")[0] in folders:
+            is_an_example = re.search(r"NAME|_paths\.sql", span)
+            assert is_an_example or (CHECKOUT / span).exists(), f"{document}: {span}"
+
+
+def test_every_statement_for_people_runs(source):
+    """What the documents say to look at."""
+    statements = [span for _, span in spans() if re.match(r"(SELECT|INSERT INTO) .*[)'0-9LCA-Z]$", span)]
+    statements += [block.text for block in blocks() if block.kind == "sql"]
+    assert len(statements) >= 8
+    for statement in statements:
+        source.clickhouse.client.execute(statement)
+
+
+@pytest.mark.parametrize("text", [block.text for block in blocks() if block.kind == "json"])
+def test_every_json_is_json(text):
+    assert json.loads(text)
