@@ -171,6 +171,17 @@ class ClickHouse:
             self._client.disconnect()
             self._client = None
 
+    def another(self) -> ClickHouse:
+        """A connection of its own to the same ClickHouse, for a query beside those of this one."""
+        made = ClickHouse(
+            self.conn_id,
+            origin=f"{self.origin}:{uuid.uuid4().hex[:8]}",
+            heavy_settings=self.heavy_settings,
+            topology=self.topology,
+        )
+        made._connect = self._connect
+        return made
+
     @property
     def client(self) -> Client:
         if self._client is None:

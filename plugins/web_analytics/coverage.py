@@ -183,6 +183,16 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     }
 
 
+def prepare_year(clickhouse: ClickHouse, settings: Settings, now: datetime) -> None:
+    """Counts the gaps of a year, as far as no events have to be read for it, so that they are kept."""
+    known = activity.coverage_of(clickhouse, settings)
+    if known.covered_from is None or not activity.is_kept(settings):
+        return
+    year = range_to_show(now, settings, MAX_RANGE_DAYS).intersect(DateRange(known.covered_from, date.max))
+    closed = closed_part(year, now, settings.settling, settings.partitions_start_date)
+    GAP_COUNTS.count(clickhouse, settings, closed, select_teams(clickhouse, settings).team_ids, known)
+
+
 def _as_of(settings: Settings, known: activity.Coverage, days: DateRange) -> str | None:
     """Since when events may have arrived that the page does not know of; None where it has read them all."""
     covers_any = known.covered_from is not None and known.covered_from < days.end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,7 +16,7 @@ from demo import sample_data
 from tests.support import Source, at, examples, states
 from web_analytics import activity, coverage, history, schema
 from web_analytics.build import build_partition
-from web_analytics.clickhouse import ClickHouse
+from web_analytics.clickhouse import ClickHouse, QueryFailed
 from web_analytics.decision import GAP_KINDS
 from web_analytics.history import TaskIdentity
 from web_analytics.partitions import ONE_DAY, DateRange, is_open, newest_closed_day
@@ -386,3 +387,88 @@ def test_counts_are_kept_until_something_is_written(source, days):
     activity.refresh(source.clickhouse, SETTINGS, days_shown)
     assert count()[0] == {1: 3, 2: 3}
     assert counts.count(source.clickhouse, SETTINGS, days_shown, frozenset(), known()) == {}
+
+
+def test_the_counts_of_a_team_more_or_less_are_its_own(source, days):
+    [day] = days(1)
+    shown = DateRange(day, day + ONE_DAY)
+    teams = frozenset(range(1, 31))
+    source.enable(*teams)
+    source.visits(teams, [day], per_day=1)
+    activity.refresh(source.clickhouse, SETTINGS, shown)
+    known = activity.coverage_of(source.clickhouse, SETTINGS)
+    counts = GapCounts()
+    for asked, statements in (
+        (frozenset(range(1, 30)), 1),
+        (teams, 1),  # of the new team
+        (teams, 0),
+        (frozenset({3, 30}), 0),
+        (frozenset({5, 31}), 1),
+    ):
+        before = len(source.clickhouse.statistics)
+        found = counts.count(source.clickhouse, SETTINGS, shown, asked, known)
+        assert set(found) == asked & teams
+        assert all(
+            gaps == TeamGaps(missing=2, waiting_pageviews=2, oldest_gap=day) for gaps in found.values()
+        )
+        # the first one reads the versions
+        assert len(source.clickhouse.statistics) - before == 1 + statements
+
+
+def test_what_several_ask_at_once_is_asked_of_clickhouse_once(source, days):
+    two = days(2)
+    shown = DateRange(two[1], two[0] + ONE_DAY)
+    source.enable(1)
+    source.visits([1], two, per_day=1)
+    activity.refresh(source.clickhouse, SETTINGS, shown)
+    known = activity.coverage_of(source.clickhouse, SETTINGS)
+    counts = GapCounts()
+
+    def ask(_: int) -> tuple[int, int]:
+        with source.clickhouse.another() as connection:
+            found = counts.count(connection, SETTINGS, shown, frozenset({1}), known)
+            return found[1].total, len(connection.statistics) - 1
+
+    with ThreadPoolExecutor(6) as readers:
+        answers = list(readers.map(ask, range(6)))
+    assert [total for total, _ in answers] == [4] * 6
+    assert sum(asked for _, asked in answers) == len(list(months_of(shown)))
+
+
+def test_what_failed_is_asked_again(source, days):
+    [day] = days(1)
+    shown = DateRange(day, day + ONE_DAY)
+    source.enable(1)
+    source.visits([1], [day], per_day=1)
+    activity.refresh(source.clickhouse, SETTINGS, shown)
+    known = activity.coverage_of(source.clickhouse, SETTINGS)
+    counts = GapCounts()
+    execute = source.clickhouse.client.execute
+    execute("RENAME TABLE web_pre_aggregated_stats TO away")
+    with pytest.raises(QueryFailed, match="code 60"):
+        counts.count(source.clickhouse, SETTINGS, shown, frozenset({1}), known)
+    execute("RENAME TABLE away TO web_pre_aggregated_stats")
+    assert counts.count(source.clickhouse, SETTINGS, shown, frozenset({1}), known)[1].total == 2
+
+
+def test_the_year_is_prepared_without_reading_events(source, days):
+    two = days(2)
+    source.enable(1)
+    source.visits([1], two, per_day=1)
+    coverage.prepare_year(source.clickhouse, SETTINGS, datetime.now(UTC))
+    activity.refresh(source.clickhouse, SETTINGS, DateRange(two[1], two[0] + ONE_DAY))
+    source.clickhouse.client.execute("DROP VIEW web_analytics_source_events")
+
+    def statements() -> int:
+        before = len(source.clickhouse.statistics)
+        assert read(source, view(two))["totals"]["missing"] == 4
+        return len(source.clickhouse.statistics) - before
+
+    coverage.prepare_year(source.clickhouse, SETTINGS, datetime.now(UTC))
+    # what is known, the teams, the versions, the states of the page: no gaps are counted
+    assert statements() == 4
+    row_of_another_team = [(at(two[0]), 2)]
+    source.clickhouse.client.execute(
+        "INSERT INTO web_pre_aggregated_stats (period_bucket, team_id) VALUES", row_of_another_team
+    )
+    assert statements() > 4

@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Query
+from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Query
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from web_analytics import coverage
-from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep
+from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep, connect
 from web_analytics.api.security import CurrentUser, may, reader
 from web_analytics.clickhouse import ClickHouse
-from web_analytics.settings import BadSetting, region_names, suffix_of
+from web_analytics.settings import BadSetting, Settings, region_names, suffix_of
 
 router = APIRouter(prefix="/coverage", tags=["coverage"])
 
@@ -71,6 +71,7 @@ def data(
     clickhouse: ClickHouseDep,
     settings: SettingsDep,
     region: RegionDep,
+    background: BackgroundTasks,
     days: int | None = None,
     date_start: date | None = None,
     date_end: date | None = None,
@@ -107,7 +108,14 @@ def data(
         "region": region,
         "regions": region_names(),
     }
+    background.add_task(_prepare_year, settings)
     return _answer(answer, clickhouse)
+
+
+def _prepare_year(settings: Settings) -> None:
+    """After an answer, when nobody waits: so that the year is there at once when it is asked for."""
+    with connect(settings) as clickhouse:
+        coverage.prepare_year(clickhouse, settings, datetime.now(UTC))
 
 
 @router.get("/cells/{team_id}/{day}", dependencies=[Depends(reader)])
