@@ -2,7 +2,7 @@
 
 Detecting 20,000 teams on 365 days takes seconds, and nearly all of it is the same each time. So a process keeps the
 counts of each month of a range, only of teams with gaps, as long as nothing was written to that month: what is kept
-is never older than the tables. Single days are not kept.
+is never older than the tables. Single days are not kept. The API server counts the last year when it starts.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -125,3 +127,38 @@ def test_it_is_in_airflows_navigation(airflow_api, login):
     assert (view["name"], view["href"], view["destination"]) == ("Coverage", PAGE, "nav")
     errors = airflow_api.get("/api/v2/plugins/importErrors", headers=login("admin")).json()
     assert errors["total_entries"] == 0
+
+
+def test_the_server_prepares_the_year_when_it_starts(source, settings, days, airflow_database):
+    from starlette.testclient import TestClient
+
+    from web_analytics import activity, api, coverage
+    from web_analytics.partitions import ONE_DAY, DateRange
+
+    two = days(2)
+    source.enable(1)
+    source.visits([1], two, per_day=1)
+    activity.refresh(source.clickhouse, settings, DateRange(two[1], two[0] + ONE_DAY))
+    with TestClient(api.app):
+        for thread in threading.enumerate():
+            if thread.name == "prepare coverage":
+                thread.join(60)
+    shown = coverage.View(DateRange(two[1], two[0] + ONE_DAY), (), False, 1, 25)
+    before = len(source.clickhouse.statistics)
+    page = coverage.read_page(source.clickhouse, settings, shown, datetime.now(UTC))
+    assert page["totals"]["missing"] == 4
+    # what is known, the teams, the versions, the states of the page: no gaps are counted
+    assert len(source.clickhouse.statistics) - before == 4
+
+
+def test_a_server_starts_although_nothing_can_be_prepared(clickhouse, monkeypatch, caplog):
+    from web_analytics.api import coverage
+
+    monkeypatch.setenv("WEB_ANALYTICS_REGIONS", "eu")
+    coverage.prepare()
+    monkeypatch.setenv("WEB_ANALYTICS_CLICKHOUSE_CONN_ID", "never_created")
+    coverage.prepare()
+    warnings = [record.getMessage() for record in caplog.records if "is not prepared" in record.getMessage()]
+    assert "failed in ClickHouse with code 60" in warnings[0]
+    assert "WEB_ANALYTICS_CLICKHOUSE_CONN_ID__EU" in warnings[1]
+    assert "never_created" in warnings[2]

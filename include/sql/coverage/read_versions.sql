@@ -6,9 +6,9 @@ FROM
 (
     SELECT
         partition_id,
-        cityHash64(table, partition_id, max(max_block_number), max(data_version), sum(rows)) AS of_partition
+        cityHash64(database, table, partition_id, max(max_block_number), max(data_version), sum(rows)) AS of_partition
     FROM system.parts
     WHERE database = currentDatabase() AND active AND table IN %(table_names)s
-    GROUP BY table, partition_id
+    GROUP BY database, table, partition_id
 )
 GROUP BY month

@@ -6,6 +6,10 @@ Imported by the API server only: importing it takes longer than a task's own wor
 
 from __future__ import annotations
 
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
@@ -18,7 +22,16 @@ from web_analytics.teams import TeamSelectionFailed
 
 URL_PREFIX = "/web-analytics"
 
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    """Of each process of the API server: it answers from the beginning."""
+    threading.Thread(target=coverage.prepare, name="prepare coverage", daemon=True).start()
+    yield
+
+
 app = FastAPI(
+    lifespan=lifespan,
     title="Web analytics pre-aggregation",
     version="1",
     description="Which teams are pre-aggregated, and what is built of them.",

@@ -3,20 +3,24 @@ public API in the name of the person who is logged in."""
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Query
+from airflow.exceptions import AirflowException
+from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from web_analytics import coverage
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep, connect
 from web_analytics.api.security import CurrentUser, may, reader
-from web_analytics.clickhouse import ClickHouse
+from web_analytics.clickhouse import ClickHouse, QueryFailed
 from web_analytics.settings import BadSetting, Settings, region_names, suffix_of
+from web_analytics.teams import TeamSelectionFailed
 
+log = logging.getLogger(__name__)
 router = APIRouter(prefix="/coverage", tags=["coverage"])
 
 STATIC = Path(__file__).resolve().parent / "static" / "coverage"
@@ -71,7 +75,6 @@ def data(
     clickhouse: ClickHouseDep,
     settings: SettingsDep,
     region: RegionDep,
-    background: BackgroundTasks,
     days: int | None = None,
     date_start: date | None = None,
     date_end: date | None = None,
@@ -108,14 +111,7 @@ def data(
         "region": region,
         "regions": region_names(),
     }
-    background.add_task(_prepare_year, settings)
     return _answer(answer, clickhouse)
-
-
-def _prepare_year(settings: Settings) -> None:
-    """After an answer, when nobody waits: so that the year is there at once when it is asked for."""
-    with connect(settings) as clickhouse:
-        coverage.prepare_year(clickhouse, settings, datetime.now(UTC))
 
 
 @router.get("/cells/{team_id}/{day}", dependencies=[Depends(reader)])
@@ -140,3 +136,15 @@ def actions(user: CurrentUser, region: RegionDep) -> dict[str, list[str]]:
     """The DAGs that the reader may start: what the page has buttons for. Airflow asks again when one is started."""
     dag_ids = [dag_id + suffix_of(region) for dag_id in STARTABLE]
     return {"startable": [dag_id for dag_id in dag_ids if may(user, "POST", dag_id)]}
+
+
+def prepare() -> None:
+    """Counts the gaps of the last year in each region, so that who asks for them first does not wait for it."""
+    for region in ("", *region_names()):
+        try:
+            settings = Settings.of_region(region)
+            with connect(settings) as clickhouse:
+                coverage.prepare_year(clickhouse, settings, datetime.now(UTC))
+        except (BadSetting, QueryFailed, TeamSelectionFailed, AirflowException) as error:
+            # Nothing that was asked for has failed: whoever asks is told the same.
+            log.warning("The coverage page is not prepared: %s", error)
