@@ -1,6 +1,6 @@
 # Airflow with this package: the locked dependencies, which are those that the tests run with, and beside one
 # another dags, plugins and include.
-FROM python:3.11.14-slim-bookworm
+FROM python:3.11.15-slim-bookworm
 
 ENV AIRFLOW_HOME=/opt/airflow PYTHONUNBUFFERED=1 SCARF_ANALYTICS=false
 RUN useradd --uid 50000 --gid 0 --create-home --home-dir /opt/airflow airflow \

@@ -170,3 +170,18 @@ def test_every_statement_for_people_runs(source):
 @pytest.mark.parametrize("text", [block.text for block in blocks() if block.kind == "json"])
 def test_every_json_is_json(text):
     assert json.loads(text)
+
+
+def test_the_workflow_runs_what_the_makefile_has():
+    workflow = text_of(".github/workflows/ci.yaml")
+    wanted = {"lint", "test", "test-contract", "test-compose", "test-browser", "audit"}
+    run = set(re.findall(r"run: make ([a-z-]+)", workflow))
+    assert wanted <= run
+    for target in run:
+        assert re.search(rf"^{target}:", text_of("Makefile"), re.MULTILINE), target
+
+
+def test_the_documented_versions_of_python_are_those_of_the_workflow():
+    [matrix] = re.findall(r"python: (\[.*\])", text_of(".github/workflows/ci.yaml"))
+    [row] = re.findall(r"^\| Python \| ([^|(]+)", text_of("docs/compatibility.md"), re.MULTILINE)
+    assert [version.strip() for version in row.split(",")] == json.loads(matrix)
