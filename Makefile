@@ -22,6 +22,7 @@ help:
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
 	@echo "make lint, make format     ruff; make lock: constraints.txt from requirements*.txt"
+	@echo "make audit                 known vulnerabilities of the locked dependencies; asks the package index"
 	@echo "make bench                 benchmarks; make bench-trigger: how soon a first backfill begins"
 
 install: $(STAMP)
@@ -80,7 +81,7 @@ lock: install
 		requirements-dev.txt -o constraints.txt
 
 audit: install
-	$(BIN)/uv tool run --quiet pip-audit $(if $(STRICT),--strict) --disable-pip --no-deps --requirement constraints.txt
+	$(BIN)/uv tool run --quiet pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 bench: install
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
