@@ -158,12 +158,12 @@ async def deadline_missed(context: Mapping[str, Any] | None = None) -> None:
 
     run = (context or {}).get("dag_run") or {}
     settings = await sync_to_async(Settings.of_region)(region_of(run.get("dag_id", "")))
-    deadline = (context or {}).get("deadline") or {}
+    due = _instant(((context or {}).get("deadline") or {}).get("deadline_time"))
     message = Message(
         title=f"{run.get('dag_id', 'web_analytics_backfill')} is late",
         what=(
-            f"the run is not done {settings.freshness_deadline_minutes} minutes after it was due "
-            f"(deadline {deadline.get('deadline_time', 'unknown')}); yesterday's numbers may be missing"
+            f"the run is not done {settings.freshness_deadline_minutes} min after it was queued"
+            f"{f', by {due:%Y-%m-%d %H:%M} UTC' if due else ''}; yesterday's numbers may be missing"
         ),
         since=_instant(run.get("run_after") or run.get("queued_at")),
         dag_id=run.get("dag_id", "web_analytics_backfill"),
