@@ -186,7 +186,12 @@ def without_literals(text: str) -> str:
 def client(clickhouse_server):
     from clickhouse_driver import Client
 
-    connection = Client(clickhouse_server.host, port=clickhouse_server.port)
+    connection = Client(
+        clickhouse_server.host,
+        port=clickhouse_server.port,
+        user=clickhouse_server.user,
+        password=clickhouse_server.password,
+    )
     connection.execute("SELECT 1")
     yield connection
     connection.disconnect()
