@@ -107,6 +107,7 @@ def coverage_query(
     known = known or activity.coverage_of(clickhouse, settings)
     is_kept = activity.is_kept(settings) and known.covers(days)
     with_new = is_kept and not may_be_behind
+    with_activity_alone = is_kept and not with_new
     return CoverageQuery(
         parameters={
             "date_start": days.start,
@@ -122,7 +123,7 @@ def coverage_query(
             "further_tables": [table.short_name for table in tables.MORE_TABLES],
             "with_new": with_new,
             "only_gaps": bool(kinds) and COMPLETE not in kinds,
-            "only_missing": tuple(kinds) == (MISSING,),
+            "only_missing": with_activity_alone and tuple(kinds) == (MISSING,),
         },
     )
 

@@ -26,7 +26,11 @@ FROM
 {% else %}
     FROM
     (
+{% if only_missing %}
+{% include "detect/missing.sql" %}
+{% else %}
 {% include "detect/coverage.sql" %}
+{% endif %}
     )
 {% endif %}
     GROUP BY partition_date, stats_state, bounces_state

@@ -2,16 +2,15 @@
 -- idle, in this order of precedence (docs/semantics.md). One row per team and day that has events, rows or a ledger
 -- entry. Part of other statements.
 -- Parameters: date_start, date_end, min_daily_pageviews, stale_min_events. External table selected_teams (team_id).
---   further_tables: short names of the tables beside these two, which are compared with them, unless only_missing;
+--   further_tables: short names of the tables beside these two, which are compared with them;
 --   activity_is_kept: from web_analytics_activity, else from a scan of the source; with_new, since: see
---   activity/kept.sql; only_gaps: without team-days whose rows are all right; only_missing: the cheaper question
---   which team-days lack rows in a table.
+--   activity/kept.sql; only_gaps: without team-days whose rows are all right.
 -- Columns: team_id, partition_date, stats_state, bounces_state, source_pageviews, newest_ingested_at.
 -- Four sources give rows of one narrow form that are aggregated once. marks is a set of bits, 1 and 2: the table has
 -- rows, 4 and 8: the ledger has an entry for it, 16 and 32: an entry with rows; of each further table, from 64 on: it
 -- has rows, and an entry with rows. builds is 0 where the entries of all tables are of one build; only then do they
 -- speak of one reading of the source.
-{% set further = [] if only_missing else further_tables %}
+{% set further = further_tables %}
 {% set further_rows = namespace(bits=0) %}
 {% for table in further %}{% set further_rows.bits = further_rows.bits + 64 * 4 ** loop.index0 %}{% endfor %}
 {% macro state(has_rows, has_entry, has_entry_with_rows) -%}
@@ -106,18 +105,13 @@ FROM
               AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
               AND table_name IN ('web_pre_aggregated_stats', 'web_pre_aggregated_bounces'
 {%- for table in further %}, 'web_pre_aggregated_{{ table }}'{% endfor %})
-{% if only_missing %}
-              AND row_count = 0
-{% endif %}
         )
         -- Limits nothing: it brings the four sources into one stream, and with it one hash table instead of four
         -- that are merged, at a third of the memory and half of the time.
         LIMIT 9223372036854775807 BY ignore(team_id)
     )
     GROUP BY team_id, partition_date
-{% if only_missing %}
-    HAVING source_pageviews > 0 AND bitAnd(marks, 3) != 3
-{% elif only_gaps %}
+{% if only_gaps %}
     -- What is complete is most of it, and needs no further thought.
     HAVING NOT (marks = {{ 63 + 3 * further_rows.bits }} AND builds = 0 AND source_pageviews > 0 AND newest_ingested_at <= built_from)
 {% else %}

@@ -6,6 +6,10 @@ INSERT INTO web_analytics_backfill_plan
 SELECT %(plan_id)s, partition_date, team_id, stats_state, bounces_state, source_pageviews
 FROM
 (
+{% if only_missing %}
+{% include "detect/missing.sql" %}
+{% else %}
 {% include "detect/coverage.sql" %}
+{% endif %}
 )
 WHERE stats_state IN %(states)s OR bounces_state IN %(states)s
