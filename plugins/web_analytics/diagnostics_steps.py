@@ -159,6 +159,8 @@ def find_gaps(
                 settings.settling,
                 now,
             )
+    # What is to be filled comes before what is only said: idle, open and small days.
+    found.sort(key=lambda gap: gap.kind not in GAP_KINDS)
     with_gaps = int(rows[0]["teams_with_gaps"]) if rows else 0
     summary = (
         f"{with_gaps} of {len(teams)} teams have gaps on {len(closed)} closed days from {closed.start} up to, "

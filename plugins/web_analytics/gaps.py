@@ -146,14 +146,15 @@ def fill_all_command(
 
 def describe(gaps: Sequence[Gap]) -> str:
     """The gaps as an aligned table."""
+    digits = max([6, *(len(str(gap.team_id)) for gap in gaps)])
     lines = [
-        f"{'table':<28}{'team':>12}  {'kind':<14}{'from':<12}{'up to, not':<12}{'days':>5}{'age h':>9}"
+        f"{'table':<28}{'team':>{digits}}  {'kind':<14}{'from':<12}{'before':<12}{'days':>5}{'age h':>9}"
         f"{'pageviews':>12}  to fill it"
     ]
     for gap in gaps:
         age = "" if gap.age_hours is None else f"{gap.age_hours:.1f}"
         lines.append(
-            f"{gap.table_name:<28}{gap.team_id:>12}  {gap.kind:<14}{gap.partitions.start!s:<12}"
+            f"{gap.table_name:<28}{gap.team_id:>{digits}}  {gap.kind:<14}{gap.partitions.start!s:<12}"
             f"{gap.partitions.end!s:<12}{len(gap.partitions):>5}{age:>9}{gap.source_pageviews:>12}  {gap.command}"
         )
     return "\n".join(line.rstrip() for line in lines)

@@ -66,7 +66,7 @@ def check_health() -> dict[str, Any]:
             details=report,
         )
     metrics.send(numbers)
-    log.info("Verdict: %s. %s.\n%s", judged.verdict, judged.sentence, describe(judged, numbers))
+    log.info("Verdict: %s: %s.\n%s", judged.verdict, judged.sentence, describe(judged, numbers))
     if judged.verdict == FAILING:
         raise HealthFailing(f"The pre-aggregation is failing: {judged.sentence}.")
     return report

@@ -84,10 +84,43 @@ def gap_days():
 
 
 @pytest.fixture(scope="session")
-def airflow(browser_source, clickhouse_server, tmp_path_factory):
-    with AirflowServer(tmp_path_factory.mktemp("airflow"), clickhouse_server.uri(DATABASE)) as server:
+def region_eu(browser_source, clickhouse_server):
+    """A region with one team, which lacks the newest of the days.
+
+    :returns: the environment that names it.
+    """
+    from clickhouse_driver import Client
+
+    from demo import sample_data
+    from web_analytics import schema
+    from web_analytics.clickhouse import ClickHouse
+    from web_analytics.settings import Settings
+
+    Client(clickhouse_server.host, port=clickhouse_server.port).execute(f"CREATE DATABASE {DATABASE}_eu")
+    environment = {
+        "WEB_ANALYTICS_REGIONS": "eu",
+        "WEB_ANALYTICS_CLICKHOUSE_CONN_ID__EU": "clickhouse_eu",
+        "AIRFLOW_CONN_CLICKHOUSE_EU": clickhouse_server.uri(f"{DATABASE}_eu"),
+    }
+    os.environ["AIRFLOW_CONN_CLICKHOUSE_EU"] = environment["AIRFLOW_CONN_CLICKHOUSE_EU"]
+    with ClickHouse("clickhouse_eu") as connection:
+        sample_data.create_source(connection)
+        schema.create_tables(connection)
+        schema.create_teams_dictionary(connection)
+        schema.create_source_view(connection, Settings.load({}))
+        source = Source(connection)
+        source.enable(77)
+        source.visits([77], gap_days()[:1])
+    return environment
+
+
+@pytest.fixture(scope="session")
+def airflow(browser_source, clickhouse_server, region_eu, tmp_path_factory):
+    uri = clickhouse_server.uri(DATABASE)
+    with AirflowServer(tmp_path_factory.mktemp("airflow"), uri, region_eu) as server:
         for dag_id in ("web_analytics_backfill", "web_analytics_validate"):
             server.unpause(dag_id)
         # The first backfill of the teams enabled here would fill the gaps that the tests are about.
-        server.pause("web_analytics_team_backfill")
+        for dag_id in ("web_analytics_team_backfill", "web_analytics_team_backfill__eu"):
+            server.pause(dag_id)
         yield server

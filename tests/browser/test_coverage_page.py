@@ -207,6 +207,27 @@ def test_filters_narrow_what_is_shown(log_in):
     expect(frame.locator("thead th.day")).to_have_count(8)
 
 
+def test_another_region_is_shown_and_started(log_in):
+    frame = open_from_navigation(log_in("anna"))
+    frame.get_by_label("Region").select_option("eu")
+    expect(frame.locator("th.team-id")).to_have_text(["77"])
+    expect(frame.locator("#verdict")).to_contain_text("1 team of 1 has gaps: 2 missing")
+    expect(frame.get_by_label("Region")).to_have_value("eu")
+    cell(frame, 77, "stats", gap_days()[0]).click()
+    assert numbers(frame)["state"] == ["missing", "missing"]
+    frame.get_by_role("button", name="Dry run").click()
+    expect(frame.locator(".started li").first).to_contain_text("web_analytics_backfill__eu is unpaused")
+    frame.get_by_label("Region").select_option("default")
+    expect(frame.locator("th.team-id")).to_have_count(4)
+
+
+def test_it_says_as_of_when_the_events_are_known(log_in):
+    frame = open_from_navigation(log_in("vera"))
+    expect(frame.locator("#as-of")).to_contain_text(
+        re.compile("Events and tables as they are now|events as of")
+    )
+
+
 def test_it_follows_airflows_theme(log_in):
     for scheme in ("light", "dark"):
         frame = open_from_navigation(log_in("anna", color_scheme=scheme))

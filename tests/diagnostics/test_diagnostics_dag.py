@@ -63,6 +63,8 @@ def test_gaps_are_listed_as_ranges_with_their_kind_and_nothing_is_written(gappy,
         (STATS, 1, "stale", day[5], 1),
         (BOUNCES, 1, "stale", day[5], 1),
     } == {each for each in listed(report) if each[2] not in ("idle", "open")}
+    kinds = [gap["kind"] in ("idle", "open", "small") for gap in report["gaps"]]
+    assert kinds == sorted(kinds), "gaps come first"
     assert {each[1] for each in listed(report) if each[2] == "idle"} == {1, 2, 3}
     assert report["teams_with_gaps"] == 1
     [both] = [gap for gap in report["gaps"] if gap["table_name"] == STATS and gap["kind"] == "missing"]

@@ -71,7 +71,8 @@ export class HeatMap {
       current.columns += 1;
       current.cell.colSpan = current.columns;
       const name = MONTHS[Number(month.slice(5)) - 1];
-      current.cell.textContent = current.columns > 8 ? `${name} ${month.slice(0, 4)}` : current.columns > 3 ? name : "";
+      const label = current.columns > 8 ? `${name} ${month.slice(0, 4)}` : current.columns > 3 ? name : "";
+      current.cell.replaceChildren(element("span", {}, label));
       const classes = ["day", weekday(day) === "Mon" ? "monday" : "", this.marked.has(day) ? "marked" : ""];
       days.append(
         element(

@@ -117,7 +117,7 @@ function summary(list) {
   const median = times[Math.floor((times.length - 1) / 2)];
   const rate = Math.floor((succeeded / ended.length) * 100);
   return (
-    `Of the last ${plural(ended.length, "backfill run")}, ${count(succeeded)} succeeded (${rate} %); ` +
-    `they took ${duration(median)} in the middle and ${duration(times[times.length - 1])} at most.`
+    `Of the last ${plural(ended.length, "backfill run")}, ${count(succeeded)} succeeded (${rate} %). ` +
+    `A run took ${duration(median)} (median), the longest ${duration(times[times.length - 1])}.`
   );
 }
