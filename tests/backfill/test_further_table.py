@@ -9,11 +9,11 @@ from web_analytics.detection import coverage_query
 from web_analytics.partitions import ONE_DAY, DateRange
 from web_analytics.teams import TeamSelection
 
-PATHS = "web_pre_aggregated_paths"
+FURTHER = "web_pre_aggregated_further"
 COMPLETE, INCONSISTENT, STALE = [(state, state) for state in ("complete", "inconsistent", "stale")]
 
 
-def add_paths(source, names: str = "paths") -> None:
+def add_table(source, names: str = "further") -> None:
     """The table with rows and ledger entries, as the builds of the bounces left them."""
     for statement in (
         f"CREATE TABLE web_pre_aggregated_{names} AS web_pre_aggregated_bounces",
@@ -36,9 +36,9 @@ def state_of(source, settings, day, *further: str, **names) -> tuple[str, str]:
 
 
 LOST = {
-    "rows": f"ALTER TABLE {PATHS} DELETE WHERE team_id = 1",
-    "entry": f"ALTER TABLE web_analytics_backfill_ledger DELETE WHERE table_name = '{PATHS}'",
-    "both": f"TRUNCATE TABLE {PATHS}",
+    "rows": f"ALTER TABLE {FURTHER} DELETE WHERE team_id = 1",
+    "entry": f"ALTER TABLE web_analytics_backfill_ledger DELETE WHERE table_name = '{FURTHER}'",
+    "both": f"TRUNCATE TABLE {FURTHER}",
 }
 
 
@@ -49,20 +49,21 @@ def built(source, settings, newest_closed):
     return newest_closed
 
 
-@pytest.mark.parametrize("further", [("paths",), ("paths", "pages")])
+@pytest.mark.parametrize("further", [("further",), ("further", "another")])
 def test_what_one_build_made_is_complete(source, settings, built, further):
     for name in further:
         assert state_of(source, settings, built) == COMPLETE
-        add_paths(source, name)
+        add_table(source, name)
     assert state_of(source, settings, built, *further) == COMPLETE
 
 
 @pytest.mark.parametrize(
-    ("lost", "further"), [("rows", ("paths",)), ("entry", ("pages", "paths")), ("both", ("paths", "pages"))]
+    ("lost", "further"),
+    [("rows", ("further",)), ("entry", ("another", "further")), ("both", ("further", "another"))],
 )
 def test_a_day_that_the_further_table_lacks_is_inconsistent(source, settings, built, lost, further):
     for name in further:
-        add_paths(source, name)
+        add_table(source, name)
     source.clickhouse.client.execute(f"{LOST[lost]} SETTINGS mutations_sync = 2")
     if lost == "both":
         source.clickhouse.client.execute(f"{LOST['entry']} SETTINGS mutations_sync = 2")
@@ -73,17 +74,23 @@ def test_a_day_that_the_further_table_lacks_is_inconsistent(source, settings, bu
 
 def test_a_day_of_which_the_further_table_has_another_build_is_inconsistent(source, settings, built):
     """As after a publication that was broken off before the last table."""
-    add_paths(source)
+    add_table(source)
     build_partition(source.clickhouse, settings, built, [1])
-    assert state_of(source, settings, built, "paths") == INCONSISTENT
+    assert state_of(source, settings, built, "further") == INCONSISTENT
 
 
 def test_a_day_without_anything_for_the_further_table_is_complete(source, settings, built):
-    add_paths(source)
+    add_table(source)
     for statement in (
-        f"TRUNCATE TABLE {PATHS}",
-        f"ALTER TABLE web_analytics_backfill_ledger UPDATE row_count = 0 WHERE table_name = '{PATHS}' "
+        f"TRUNCATE TABLE {FURTHER}",
+        f"ALTER TABLE web_analytics_backfill_ledger UPDATE row_count = 0 WHERE table_name = '{FURTHER}' "
         "SETTINGS mutations_sync = 2",
     ):
         source.clickhouse.client.execute(statement)
-    assert state_of(source, settings, built, "paths") == COMPLETE
+    assert state_of(source, settings, built, "further") == COMPLETE
+
+
+def test_rows_of_which_the_ledger_knows_nothing_are_orphans(source, settings, built):
+    add_table(source)
+    source.clickhouse.client.execute("TRUNCATE TABLE web_analytics_backfill_ledger")
+    assert state_of(source, settings, built, "further") == ("orphan", "orphan")

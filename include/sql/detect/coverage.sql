@@ -21,7 +21,7 @@ multiIf(
     if(source_pageviews < %(min_daily_pageviews)s, 'small', 'missing'),
     bitAnd(marks, 3) = 3 AND builds != 0{% if further %}
 
-        OR bitAnd(marks, {{ further_rows.bits }}) * 2 != bitAnd(marks, {{ further_rows.bits * 2 }}){% endif %}, 'inconsistent',
+        OR bitAnd(marks, 12) = 12 AND bitAnd(marks, {{ further_rows.bits }}) * 2 != bitAnd(marks, {{ further_rows.bits * 2 }}){% endif %}, 'inconsistent',
     bitAnd(marks, {{ has_rows + has_entry }}) = {{ has_rows + has_entry }} AND source_pageviews > 0
         AND newest_ingested_at > built_from AND late_events >= %(stale_min_events)s,
     if(source_pageviews < %(min_daily_pageviews)s, 'small', 'stale'),
