@@ -71,14 +71,14 @@ class AirflowApi:
         run = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
         return f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run['dag_run_id'])}"
 
-    def finish(self, run: str, seconds: float = 240) -> str:
+    def finish(self, run: str, seconds: float = 240, pause: float = 0.1) -> str:
         """:returns: the state in which the run at this path ended."""
 
         def ended() -> str | None:
             state = self.call("GET", run)["state"]
             return state if state in ("success", "failed") else None
 
-        return wait_for(ended, seconds, f"the end of {run}")
+        return wait_for(ended, seconds, f"the end of {run}", pause)
 
     def instances(self, run: str) -> list[dict[str, Any]]:
         return self.call("GET", f"{run}/taskInstances?limit=100")["task_instances"]

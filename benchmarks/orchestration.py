@@ -51,7 +51,7 @@ def measure(folder: Path, server, events: int) -> dict[str, float]:
             assert airflow.finish(airflow.trigger(DAG, one)) == "success"
             seven = {**one, "date_start": str(newest - timedelta(days=DATES)), "date_end": str(newest)}
             run = airflow.trigger(DAG, seven)
-            assert airflow.finish(run, 600) == "success"
+            assert airflow.finish(run, 600, pause=1) == "success"
             of_run = airflow.call("GET", run)
             instances = [each for each in airflow.instances(run) if each["state"] == "success"]
         clickhouse.run("benchmark/flush_logs")
