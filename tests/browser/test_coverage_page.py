@@ -103,6 +103,7 @@ def test_a_gap_is_found_tried_filled_and_checked(log_in, airflow):
     assert after["state"] == ["complete", "complete"]
     assert after["stored pageviews"] == ["6", "6"]
     assert after["sessions"] == ["3", "3"]
+    expect(frame.locator("#details")).not_to_contain_text("fewer")
     # another team's day was not touched
     expect(cell(frame, 4, "stats", day)).to_have_class(re.compile(r"\bs-m\b"))
 
@@ -226,6 +227,18 @@ def test_it_says_as_of_when_the_events_are_known(log_in):
     expect(frame.locator("#as-of")).to_contain_text(
         re.compile("Events and tables as they are now|events as of")
     )
+
+
+def test_it_says_why_fewer_pageviews_are_stored_than_are_in_the_source(log_in, browser_source):
+    day = gap_days()[4]
+    browser_source.clickhouse.client.execute(
+        "INSERT INTO events SELECT * FROM events WHERE team_id = 1 AND toDate(timestamp) = %(day)s LIMIT 1",
+        {"day": day},
+    )
+    frame = open_from_navigation(log_in("vera"))
+    cell(frame, 1, "stats", day).click()
+    assert numbers(frame)["stored pageviews"] == ["6", "6"]
+    expect(frame.locator("#details")).to_contain_text("an event that arrived several times counts once")
 
 
 def test_it_follows_airflows_theme(log_in):

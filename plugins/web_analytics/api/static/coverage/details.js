@@ -73,6 +73,10 @@ function numbersOf(cell) {
     ),
   );
   const parts = [raw, table];
+  const fewest = Math.min(...cell.tables.map((each) => each.pageviews));
+  if (fewest < cell.source_pageviews && cell.tables.every((each) => each.state === "complete")) {
+    parts.push(element("p", { class: "hint" }, "Stored are fewer: an event that arrived several times counts once."));
+  }
   if (cell.failures.length) {
     parts.push(
       element("h3", {}, "Failed on this date since it was last published"),
