@@ -81,8 +81,8 @@ class CoverageQuery:
 
 
 # Team-days in one statement: what bounds the memory of detection (about 130 MB).
-TEAM_DAYS_PER_STATEMENT = 600_000
-MAX_DAYS_PER_STATEMENT = 30
+TEAM_DAYS_PER_STATEMENT = 620_000
+MAX_DAYS_PER_STATEMENT = 31
 
 
 def coverage_query(

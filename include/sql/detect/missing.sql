@@ -3,17 +3,12 @@
 -- statements.
 -- Parameters: date_start, date_end, min_daily_pageviews. External table selected_teams (team_id).
 -- Columns: those of detect/coverage.sql; a state other than missing and small is not told exactly.
+{% import "macros.sql" as macros %}
 {% macro state(has_rows) -%}
 multiIf({{ has_rows }}, 'complete',
         was_empty AND built_from >= newest_ingested_at, 'idle',
         source_pageviews < %(min_daily_pageviews)s, 'small',
         'missing')
-{%- endmacro %}
-{% macro teams_in(table) -%}
-SELECT toDate(period_bucket, 'UTC') AS day, groupBitmapState(team_id) AS teams
-            FROM {{ table }}
-            WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
-            GROUP BY day
 {%- endmacro %}
 SELECT
     team_id,
@@ -56,11 +51,11 @@ FROM
         ) AS sent
         LEFT JOIN
         (
-            {{ teams_in("web_pre_aggregated_stats") }}
+            {{ macros.teams_by_day("web_pre_aggregated_stats") }}
         ) AS stats ON stats.day = sent.day
         LEFT JOIN
         (
-            {{ teams_in("web_pre_aggregated_bounces") }}
+            {{ macros.teams_by_day("web_pre_aggregated_bounces") }}
         ) AS bounces ON bounces.day = sent.day
     ) AS lacking ON lacking.partition_date = kept.partition_date AND lacking.team_id = kept.team_id
     GROUP BY team_id, partition_date
