@@ -5,8 +5,6 @@
   common_columns    everything both tables group by, in the order of their sorting key
   bucket(minutes)   the bucket of an event: a function of one row alone (docs/semantics.md)
   rows_of_days(teams, minutes, condition)   narrow columns of the events of [date_start, date_end), with their bucket
-  teams_by_day(table)   the teams that a target holds on each day of [date_start, date_end), as sets: one row a day
-                    however many rows of the target there are. External table selected_teams (team_id).
   in_days()         the filter for the buckets of [date_start, date_end): on the plain timestamp too, so that
                     only the two days are read that a bucket's events can lie in
 #}
@@ -23,13 +21,6 @@
 if(timestamp >= session_started_at AND timestamp < session_started_at + INTERVAL 24 HOUR,
    toStartOfInterval(session_started_at, INTERVAL {{ minutes }} MINUTE),
    toStartOfInterval(timestamp, INTERVAL {{ minutes }} MINUTE))
-{%- endmacro %}
-{% macro teams_by_day(table) -%}
-SELECT toDate(period_bucket, 'UTC') AS day, groupBitmapState(team_id) AS teams
-                FROM {{ table }}
-                WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
-                  AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
-                GROUP BY day
 {%- endmacro %}
 {% macro in_days() -%}
 timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')

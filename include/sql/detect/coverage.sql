@@ -10,7 +10,6 @@
 -- rows, 4 and 8: the ledger has an entry for it, 16 and 32: an entry with rows; of each further table, from 64 on: it
 -- has rows, and an entry with rows. builds is 0 where the entries of all tables are of one build; only then do they
 -- speak of one reading of the source.
-{% import "macros.sql" as macros %}
 {% set further = further_tables %}
 {% set further_rows = namespace(bits=0) %}
 {% for table in further %}{% set further_rows.bits = further_rows.bits + 64 * 4 ** loop.index0 %}{% endfor %}
@@ -70,13 +69,10 @@ FROM
             )
 {% for table in ["stats", "bounces"] + further %}
             UNION ALL
-            SELECT
-                arrayJoin(bitmapToArray(teams)), day, {{ loop.index if loop.index < 3 else 4 ** loop.index }}, 0, 0, 0,
-                {{ never }}, {{ never }}
-            FROM
-            (
-                {{ macros.teams_by_day("web_pre_aggregated_" ~ table) }}
-            )
+            SELECT team_id, toDate(period_bucket, 'UTC'), {{ loop.index if loop.index < 3 else 4 ** loop.index }}, 0, 0, 0, {{ never }}, {{ never }}
+            FROM web_pre_aggregated_{{ table }}
+            WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
+              AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
 {% endfor %}
             UNION ALL
             SELECT

@@ -3,7 +3,13 @@
 -- statements.
 -- Parameters: date_start, date_end, min_daily_pageviews. External table selected_teams (team_id).
 -- Columns: those of detect/coverage.sql; a state other than missing and small is not told exactly.
-{% import "macros.sql" as macros %}
+{% macro teams_in(table) -%}
+SELECT toDate(period_bucket, 'UTC') AS day, groupBitmapState(team_id) AS teams
+            FROM {{ table }}
+            WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
+              AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+            GROUP BY day
+{%- endmacro %}
 {% macro state(has_rows) -%}
 multiIf({{ has_rows }}, 'complete',
         was_empty AND built_from >= newest_ingested_at, 'idle',
@@ -51,11 +57,11 @@ FROM
         ) AS sent
         LEFT JOIN
         (
-            {{ macros.teams_by_day("web_pre_aggregated_stats") }}
+            {{ teams_in("web_pre_aggregated_stats") }}
         ) AS stats ON stats.day = sent.day
         LEFT JOIN
         (
-            {{ macros.teams_by_day("web_pre_aggregated_bounces") }}
+            {{ teams_in("web_pre_aggregated_bounces") }}
         ) AS bounces ON bounces.day = sent.day
     ) AS lacking ON lacking.partition_date = kept.partition_date AND lacking.team_id = kept.team_id
     GROUP BY team_id, partition_date
