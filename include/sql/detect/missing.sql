@@ -7,7 +7,9 @@
 SELECT toDate(period_bucket, 'UTC') AS day, groupBitmapState(team_id) AS teams
             FROM {{ table }}
             WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
-              AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+              -- enough for the index, and cheaper than looking up the team of each row
+              AND team_id >= (SELECT toUInt64(min(team_id)) FROM selected_teams)
+              AND team_id <= (SELECT toUInt64(max(team_id)) FROM selected_teams)
             GROUP BY day
 {%- endmacro %}
 {% macro state(has_rows) -%}
