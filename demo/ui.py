@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
 DEFAULT_PORT = 8080
+STOP_SECONDS = 10
 
 
 def free_port(wanted: int, host: str = "127.0.0.1") -> int:
@@ -49,8 +53,29 @@ def environment(checkout: Path, port: int, connection_uri: str) -> dict[str, str
 
 
 def run(checkout: Path, connection_uri: str, wanted_port: int = DEFAULT_PORT) -> None:
-    """Becomes ``bin/airflow standalone``, so that Ctrl-C reaches it alone; ClickHouse stays."""
+    """``bin/airflow standalone`` until interrupted; ClickHouse stays.
+
+    Airflow gets a session of its own, since Ctrl-C in a terminal reaches every process of the foreground group:
+    a scheduler of Airflow 3.3 that is interrupted once more while it waits for its tasks never ends. It does not
+    end either while a task waits for the API server, which ends at the same time: hence the deadline.
+    """
     port = free_port(int(os.environ.get("AIRFLOW__API__PORT", wanted_port)))
     print(f"Airflow comes up at http://127.0.0.1:{port}, every visitor an admin; Ctrl-C ends it.", flush=True)
-    command = str(checkout / "bin" / "airflow")
-    os.execve(command, [command, "standalone"], environment(checkout, port, connection_uri))
+    airflow = subprocess.Popen(
+        [checkout / "bin" / "airflow", "standalone"],
+        env=environment(checkout, port, connection_uri),
+        start_new_session=True,
+    )
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, signal.default_int_handler)
+    try:
+        airflow.wait()
+    except KeyboardInterrupt:
+        print(f"Airflow ends; tasks that still run have {STOP_SECONDS} s.", flush=True)
+        airflow.send_signal(signal.SIGINT)
+        with contextlib.suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
+            airflow.wait(STOP_SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(airflow.pid, signal.SIGKILL)
+        airflow.wait()
