@@ -190,12 +190,11 @@ def create_tables(clickhouse: ClickHouse, build: Build) -> None:
 
 
 def _create_like_target(clickhouse: ClickHouse, name: str, table: PreAggregatedTable) -> None:
-    if clickhouse.topology == "single":
-        clickhouse.run("backfill/create_like_target", names={"table": name, "target": table.name})
-    else:
-        # Of this node alone: a copy of the target's definition would ask Keeper for the target's own path.
-        names: sql.Names = {"table": name, "topology": "single"}
-        clickhouse.run(f"schema/create_{table.short_name}", names=names)
+    names: sql.Names = {"table": name, "target": table.name}
+    if clickhouse.topology != "single":
+        keys = clickhouse.query("verify/table_keys", {"table_name": table.name})[0]
+        names |= {key: keys[key].split(", ") for key in ("primary_key", "sorting_key")}
+    clickhouse.run("backfill/create_like_target", names=names)
 
 
 def fill_build_teams(clickhouse: ClickHouse, build: Build, team_ids: Iterable[int]) -> None:
