@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +13,9 @@ from web_analytics.clickhouse import ClickHouse
 from web_analytics.history import TaskIdentity
 
 UNREGISTERED_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
+# Requests are answered in threads: without it one could undo a change that it has not seen, and the check of a reload
+# could meet a further change.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -42,36 +47,33 @@ def read(clickhouse: ClickHouse, team_id: int) -> Registration | None:
 
 
 def change(
-    clickhouse: ClickHouse, before: Registration | None, wanted: Registration, changed_by: str
+    clickhouse: ClickHouse, unregistered: Registration, changes: Mapping[str, Any], changed_by: str
 ) -> Registration:
-    """Writes a new version, unless it would say what the newest says already. ``publish`` makes it visible.
+    """Writes a new version, unless it would say what the newest says already, and adds the change to the history.
+    ``publish`` makes it visible to queries.
 
     A team that is disabled, or comes back, has left first: whatever breaks off after that, and whoever disabled it
     and deleted its rows, it is backfilled when it is enabled.
+
+    :param unregistered: what a team that was never registered has.
+    :param changes: settings by name; the others stay.
     """
-    if before is not None and before.settings() == wanted.settings():
-        return before
-    if before is not None and before.enabled != wanted.enabled:
-        team_backfills.mark_left(clickhouse, [wanted.team_id], datetime.now(UTC))
-    clickhouse.run(
-        "teams/insert_registered",
-        {"team_id": wanted.team_id, **wanted.settings(), "changed_by": changed_by},
-    )
-    return read(clickhouse, wanted.team_id) or replace(wanted, changed_by=changed_by)
-
-
-def publish(clickhouse: ClickHouse, before: Registration | None, after: Registration) -> None:
-    """Reloads and checks the dictionary, and adds the change to the history.
-
-    :raises SchemaMismatch: the dictionary does not hold what the registry holds.
-    """
-    schema.reload_teams_dictionary(clickhouse)
-    if before == after:
-        return
+    team_id = unregistered.team_id
+    with _ONE_AT_A_TIME:
+        before = read(clickhouse, team_id)
+        wanted = replace(before or unregistered, **changes)
+        if before is not None and before.settings() == wanted.settings():
+            return before
+        if before is not None and before.enabled != wanted.enabled:
+            team_backfills.mark_left(clickhouse, [team_id], datetime.now(UTC))
+        clickhouse.run(
+            "teams/insert_registered", {"team_id": team_id, **wanted.settings(), "changed_by": changed_by}
+        )
+        after = read(clickhouse, team_id) or replace(wanted, changed_by=changed_by)
     old = before.settings() if before else {}
-    changes = [
+    different = [
         f"{name} {old.get(name, 'unset')} to {value}"
-        for name, value in after.settings().items()
+        for name, value in wanted.settings().items()
         if old.get(name) != value
     ]
     history.append(
@@ -79,7 +81,17 @@ def publish(clickhouse: ClickHouse, before: Registration | None, after: Registra
         TaskIdentity(dag_id="web_analytics_api", run_id="api", task_id="put_team"),
         kind="team",
         status="succeeded",
-        reason=f"{after.changed_by} changed team {after.team_id}: {', '.join(changes)}",
+        reason=f"{changed_by} changed team {team_id}: {', '.join(different)}",
         team_count=1,
-        details={"team_id": after.team_id, "before": old, "after": after.settings()},
+        details={"team_id": team_id, "before": old, "after": wanted.settings()},
     )
+    return after
+
+
+def publish(clickhouse: ClickHouse) -> None:
+    """Reloads and checks the dictionary.
+
+    :raises SchemaMismatch: the dictionary does not hold what the registry holds.
+    """
+    with _ONE_AT_A_TIME:
+        schema.reload_teams_dictionary(clickhouse)

@@ -31,6 +31,12 @@ def versions(source, team_id: int) -> list[tuple]:
     )
 
 
+def changes_in_history(source) -> list[tuple]:
+    return source.clickhouse.client.execute(
+        "SELECT reason FROM web_analytics_backfill_log WHERE kind = 'team' ORDER BY logged_at"
+    )
+
+
 def in_dictionary(source) -> list[tuple]:
     return source.clickhouse.client.execute(
         "SELECT team_id, timezone, backfill_days FROM dictionary(web_pre_aggregated_teams_dict) ORDER BY team_id"
@@ -60,10 +66,7 @@ def test_each_change_is_a_version_with_who_made_it(api, source):
         (False, "Asia/Tokyo", 30, "some user"),
     ]
     assert in_dictionary(source) == []
-    reasons = source.clickhouse.client.execute(
-        "SELECT reason FROM web_analytics_backfill_log WHERE kind = 'team' ORDER BY logged_at"
-    )
-    assert reasons[1:] == [
+    assert changes_in_history(source)[1:] == [
         ("some admin changed team 12: backfill_days 14 to 30",),
         ("some user changed team 12: enabled True to False",),
     ]
@@ -74,6 +77,17 @@ def test_the_same_request_again_changes_nothing(api, source, queued_runs):
     assert api("PUT", "/12", {"enabled": True}).json() == first
     assert api("PUT", "/12", {}).json() == first
     assert len(versions(source, 12)) == len(queued_runs()) == 1
+
+
+def test_requests_at_once_do_not_undo_each_other(api, source):
+    """Two people change different settings of one team."""
+    api("PUT", "/12", {"enabled": True, "timezone": "UTC"})
+    changes = [{"enabled": False}, {"timezone": "Asia/Tokyo"}, {"backfill_days": 14}]
+    for _ in range(5):
+        api("PUT", "/12", {"enabled": True, "timezone": "UTC", "backfill_days": 7})
+        with ThreadPoolExecutor(len(changes)) as threads:
+            list(threads.map(lambda change: api("PUT", "/12", change), changes))
+        assert versions(source, 12)[-1][:3] == (False, "Asia/Tokyo", 14)
 
 
 def test_a_burst_of_fifty_is_few_runs_and_loses_nobody(api, source, queued_runs):
@@ -187,7 +201,34 @@ def test_a_bad_body_is_refused_and_changes_nothing(api, source, queued_runs, bod
     assert queued_runs() == []
 
 
-@pytest.mark.parametrize("team_id", ["-1", "1.5", "abc", "9223372036854775808", "1e3", "%00", "1;2", "٣x"])
+# What json.dumps() does not write, and what an answer cannot repeat.
+BAD_JSON = [
+    b'{"backfill_days": Infinity}',
+    b'{"backfill_days": NaN}',
+    b'{"backfill_days": 1e400}',
+    b'{"timezone": "\\ud800"}',
+    b'{"\\ud800": 1}',
+    b"NaN",
+    b'{"enabled": true',
+    b"\xff\xfe",
+    b"",
+]
+
+
+@pytest.mark.parametrize("content", BAD_JSON)
+def test_json_that_is_none_is_refused(api, airflow_api, login, source, queued_runs, content):
+    headers = {**login("user"), "Content-Type": "application/json"}
+    answer = airflow_api.put(f"{PATH}/12", content=content, headers=headers)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"][0]["msg"]
+    assert versions(source, 12) == []
+    assert queued_runs() == []
+
+
+@pytest.mark.parametrize(
+    "team_id",
+    ["-1", "1.5", "1.0", "1_0", "+1", "%201", "abc", "9223372036854775808", "1e3", "%00", "1;2", "٣x"],
+)
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_a_bad_id_is_refused(api, method, team_id):
     assert api(method, f"/{team_id}", {}).status_code == 422
@@ -214,9 +255,10 @@ def test_an_accepted_change_is_repeated_after_a_failure_in_its_middle(api, sourc
     assert api("PUT", "/12", {"enabled": True}).status_code == 503
     assert select_teams(source.clickhouse, settings_of_now()).team_ids == {12}
     assert len(queued_runs()) == 1
+    assert len(changes_in_history(source)) == 1
     admin.execute(create)
     assert api("PUT", "/12", {"enabled": True}).status_code == 200
-    assert len(queued_runs()) == len(versions(source, 12)) == 1
+    assert len(queued_runs()) == len(versions(source, 12)) == len(changes_in_history(source)) == 1
     assert in_dictionary(source) == [(12, "UTC", 7)]
 
 

@@ -6,12 +6,14 @@ Imported by the API server only: importing it takes longer than a task's own wor
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
 
 from web_analytics.api import coverage, gap_reports, teams
 from web_analytics.api.problems import RESPONSES
@@ -49,3 +51,11 @@ app.include_router(coverage.router)
 def unavailable(request: Request, error: Exception) -> JSONResponse:
     """ClickHouse, a selection strategy or a setting of the API server: nothing the request could do better."""
     return JSONResponse({"detail": str(error)}, status_code=503)
+
+
+@app.exception_handler(RequestValidationError)
+def refused(request: Request, error: RequestValidationError) -> Response:
+    """Says what is wrong without repeating what was sent, which may be no text (half a surrogate pair) or no number
+    (NaN) that an answer could hold."""
+    detail = [{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()]
+    return Response(json.dumps({"detail": detail}), 422, media_type="application/json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
@@ -33,7 +34,16 @@ def _whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-TeamId = Annotated[int, Path(ge=0, lt=2**63, description="The team's id in the events.")]
+def _digits(text: object) -> object:
+    """1_0, +10 and 10.0 are no team's id."""
+    if not re.fullmatch("[0-9]+", str(text)):
+        raise ValueError("not a whole number in digits")
+    return text
+
+
+TeamId = Annotated[
+    int, Path(ge=0, lt=2**63, description="The team's id in the events."), BeforeValidator(_digits)
+]
 TimeZone = Annotated[
     str, AfterValidator(_known_zone), Field(json_schema_extra={"enum": sorted(time_zones.names())})
 ]
@@ -168,22 +178,15 @@ def put_team(
 
     Repeating a request changes nothing. There is no DELETE: disable the team; web_analytics_cleanup deletes its rows.
     """
-    before = registry.read(clickhouse, team_id)
-    known = before or Registration(team_id, False, "UTC", settings.backfill_days)
-    wanted = Registration(
-        team_id,
-        known.enabled if change.enabled is None else change.enabled,
-        change.timezone or known.timezone,
-        change.backfill_days or known.backfill_days,
-    )
-    after = registry.change(clickhouse, before, wanted, user.get_name())
+    unregistered = Registration(team_id, False, "UTC", settings.backfill_days)
+    after = registry.change(clickhouse, unregistered, change.model_dump(exclude_none=True), user.get_name())
     selected = _is_selected(clickhouse, settings, after)
     started = None
     if after.enabled and selected and not _is_backfilled(clickhouse, team_id):
         run = start_team_backfill(user.get_name(), region)
         started = run and Started(dag_run_id=run.run_id, is_paused=run.is_paused)
     # Only now: the scheduler is at work meanwhile.
-    registry.publish(clickhouse, before, after)
+    registry.publish(clickhouse)
     return ChangedTeam(**_team(after).model_dump(), selected=selected, backfill=started)
 
 
