@@ -77,7 +77,8 @@ PARAMS = {
     ),
     "rebuild": Param(
         False, type="boolean", section=BUILD,
-        description="Build every date of the explicit range again, whatever its state.",
+        description="Build every date of the explicit range again, whatever its state; with kinds: those in such a "
+        "state, whatever the rule says.",
     ),
     "dry_run": Param(
         False, type="boolean", section=BUILD, description="Decide and print the plan; change nothing."

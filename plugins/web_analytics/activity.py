@@ -9,12 +9,11 @@ an exact scan of all covered days.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from web_analytics.clickhouse import ClickHouse
-from web_analytics.partitions import ONE_DAY, DateRange
+from web_analytics.partitions import DateRange, chunks
 from web_analytics.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -105,15 +104,6 @@ def refresh(
         for days in chunks(everything, DAYS_PER_SCAN):
             _scan(clickhouse, settings, coverage, "reconciliation", days)
     return coverage_of(clickhouse, settings)
-
-
-def chunks(days: DateRange, longest: int) -> Iterator[DateRange]:
-    """The range in pieces of at most ``longest`` days, the newest first."""
-    end = days.end
-    while end > days.start:
-        start = max(days.start, end - longest * ONE_DAY)
-        yield DateRange(start, end)
-        end = start
 
 
 def _scan(clickhouse: ClickHouse, settings: Settings, coverage: Coverage, kind: str, days: DateRange) -> None:

@@ -58,7 +58,8 @@ class Rule:
     :ivar min_missing_partitions: the ≥3 rule's threshold, in (table, partition) pairs.
     :ivar max_gap_age: a gap older than this is filled although the threshold is not reached.
     :ivar daily_build_date: the newest closed day in the 02:00 run; None in any other run.
-    :ivar rebuild: build every detected date, whatever its state.
+    :ivar rebuild: build every detected date, whatever the other numbers say.
+    :ivar kinds: the kinds of gap that were looked for; complete days too where a rebuild names none.
     :ivar priority: which dates go first: the newest, or those with the largest number of pageviews waiting.
     """
 
@@ -69,6 +70,7 @@ class Rule:
     daily_build_date: date | None = None
     rebuild: bool = False
     priority: str = NEWEST
+    kinds: tuple[str, ...] = GAP_KINDS
 
 
 @dataclass(frozen=True)
@@ -133,13 +135,10 @@ def decide(gaps: Sequence[GapCount], rule: Rule, now: datetime) -> Decision:
     dates: list[date] = []
     if rule.rebuild:
         dates = all_dates
-        reason = (
-            f"rebuild of an explicit range with data on {len(all_dates)} dates"
-            if all_dates
-            else "nothing to rebuild: no team has events or rows in the range"
-        )
+        reason = _reason_of_rebuild(len(all_dates), rule.kinds)
     elif not all_dates:
-        reason = f"0 missing partitions ({threshold}): the tables are complete"
+        found = "the tables are complete" if set(rule.kinds) >= set(GAP_KINDS) else _no_day_is(rule.kinds)
+        reason = f"0 missing partitions ({threshold}): {found}"
     elif missing >= rule.min_missing_partitions:
         dates = all_dates
         reason = f"{counted} reach the {threshold}"
@@ -172,6 +171,20 @@ def decide(gaps: Sequence[GapCount], rule: Rule, now: datetime) -> Decision:
         dates=chosen,
         dates_left=len(dates) - len(chosen),
     )
+
+
+def _reason_of_rebuild(dates: int, kinds: Sequence[str]) -> str:
+    if COMPLETE in kinds:
+        if not dates:
+            return "nothing to rebuild: no team has events or rows in the range"
+        return f"rebuild of an explicit range with data on {dates} dates"
+    if not dates:
+        return f"nothing to rebuild: {_no_day_is(kinds)}"
+    return f"rebuild of {dates} date{'' if dates == 1 else 's'} of an explicit range: {' or '.join(kinds)}"
+
+
+def _no_day_is(kinds: Sequence[str]) -> str:
+    return f"no day is {' or '.join(kinds)}"
 
 
 def _hours(duration: timedelta) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from web_analytics import activity, tables
 from web_analytics.clickhouse import ClickHouse
 from web_analytics.decision import COMPLETE, GAP_KINDS, MISSING, GapCount, Rule
-from web_analytics.partitions import ONE_DAY, DateRange, closed_part, lookback, newest_closed_day
+from web_analytics.partitions import ONE_DAY, DateRange, chunks, closed_part, lookback, newest_closed_day
 from web_analytics.settings import BackfillConf, Settings
 from web_analytics.teams import TeamSelection
 
@@ -50,7 +50,7 @@ def scope_of(
     else:
         requested = lookback(now.astimezone(UTC).date(), conf.days_back)
     states = conf.kinds or (GAP_KINDS if nightly else (MISSING,))
-    if conf.rebuild:
+    if conf.rebuild and not conf.kinds:
         states = (*GAP_KINDS, COMPLETE)
     closed = closed_part(requested, now, settings.settling, settings.partitions_start_date)
     return DetectionScope(closed, states, nightly)
@@ -66,6 +66,7 @@ def rule_of(conf: BackfillConf, settings: Settings, scope: DetectionScope, now: 
         daily_build_date=newest_closed_day(now, settings.settling) if builds_daily else None,
         rebuild=conf.rebuild,
         priority=conf.priority,
+        kinds=scope.states,
     )
 
 
@@ -130,9 +131,7 @@ def coverage_query(
 
 def in_pieces(days: DateRange, teams: int) -> Iterator[DateRange]:
     """A range in pieces whose team-days one statement can hold, the newest first."""
-    return activity.chunks(
-        days, max(1, min(MAX_DAYS_PER_STATEMENT, TEAM_DAYS_PER_STATEMENT // max(1, teams)))
-    )
+    return chunks(days, max(1, min(MAX_DAYS_PER_STATEMENT, TEAM_DAYS_PER_STATEMENT // max(1, teams))))
 
 
 def count_gaps(

@@ -9,7 +9,7 @@ from typing import Any
 
 from web_analytics.commands import trigger_command
 from web_analytics.decision import COMPLETE, GAP_KINDS, MISSING
-from web_analytics.partitions import ONE_DAY, DateRange, closed_at
+from web_analytics.partitions import ONE_DAY, DateRange, chunks, closed_at
 
 IDLE, OPEN = "idle", "open"
 MAX_DATES_PER_RUN = 100
@@ -52,25 +52,34 @@ class Gap:
         }
 
 
-def fill_command(partitions: DateRange, kinds: Iterable[str], team_ids: Sequence[int] = ()) -> str:
-    """The command that fills gaps of these kinds at once, whatever the ≥3 rule says.
+def fill_command(
+    partitions: DateRange, kinds: Iterable[str], team_ids: Sequence[int] = (), *, dates: int | None = None
+) -> str:
+    """The command that fills gaps of these kinds at once, whatever the ≥3 rule says, and builds nothing else; several
+    joined by ``&&``, the newest days first, where they have more dates than one run builds.
 
     :param team_ids: empty for all enabled teams.
+    :param dates: how many dates have such a gap; None where all may.
     """
+    dates = len(partitions) if dates is None else dates
+    pieces = [partitions] if dates <= MAX_DATES_PER_RUN else chunks(partitions, MAX_DATES_PER_RUN)
+    return " && ".join(_fill_command(piece, set(kinds), team_ids, min(dates, len(piece))) for piece in pieces)
+
+
+def _fill_command(partitions: DateRange, kinds: set[str], team_ids: Sequence[int], dates: int) -> str:
     conf: dict[str, Any] = {
         "date_start": partitions.start.isoformat(),
         "date_end": partitions.end.isoformat(),
     }
     if team_ids:
         conf["team_ids"] = list(team_ids)
-    if MISSING in kinds:
+    if kinds == {MISSING}:
         conf["min_missing_partitions"] = 1
-        if set(kinds) != {MISSING}:
-            conf["kinds"] = [kind for kind in GAP_KINDS if kind in kinds]
     else:
-        # Only missing days count in the rule: without one, a run is made to build by naming the days.
+        # Only missing days count in the rule.
+        conf["kinds"] = [kind for kind in GAP_KINDS if kind in kinds]
         conf["rebuild"] = True
-    conf["max_partitions"] = min(len(partitions), MAX_DATES_PER_RUN)
+    conf["max_partitions"] = dates
     return trigger_command("web_analytics_backfill", conf)
 
 
@@ -141,7 +150,8 @@ def fill_all_command(
     if within is not None:
         return fill_command(within, GAP_KINDS, team_ids)
     partitions = DateRange(min(gap.partitions.start for gap in real), max(gap.partitions.end for gap in real))
-    return fill_command(partitions, {gap.kind for gap in real}, team_ids)
+    dates = {day for gap in real for day in gap.partitions}
+    return fill_command(partitions, {gap.kind for gap in real}, team_ids, dates=len(dates))
 
 
 def describe(gaps: Sequence[Gap]) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 from web_analytics.commands import trigger_command
 from web_analytics.decision import COMPLETE, GAP_KINDS, INCONSISTENT, MISSING, ORPHAN, STALE, GapCount
-from web_analytics.partitions import DateRange, closed_at, day_end
+from web_analytics.gaps import fill_command
+from web_analytics.partitions import ONE_DAY, DateRange, closed_at, day_end
 from web_analytics.tables import TABLES
 
 OK, DEGRADED, FAILING = "ok", "degraded", "failing"
@@ -57,6 +58,7 @@ class Coverage:
     :ivar percent: of the (team, day, table) with something to hold those that are complete, by table; 100 if none.
     :ivar newest_complete_day: the newest day with data on which no team lacks anything in either table.
     :ivar oldest_gap: the oldest day with a gap that counts as waiting (not stale).
+    :ivar waiting_kinds: the kinds of all such gaps.
     """
 
     percent: dict[str, float]
@@ -64,6 +66,7 @@ class Coverage:
     stale_days: int
     oldest_gap: date | None
     newest_complete_day: date | None
+    waiting_kinds: tuple[str, ...] = (MISSING,)
 
 
 @dataclass(frozen=True)
@@ -139,13 +142,14 @@ def coverage(counts: Sequence[GapCount], closed: DateRange, metrics_from: date) 
         percent[table.short_name] = round(100 * complete / expected, 3) if expected else 100.0
     broken = {count.partition_date for count in counts if count.state in GAP_KINDS}
     whole = {count.partition_date for count in counts if count.state == COMPLETE} - broken
-    waiting = [count.partition_date for count in counts if count.state in WAITING_KINDS]
+    waiting = [count for count in counts if count.state in WAITING_KINDS]
     return Coverage(
         percent=percent,
         missing_partitions=len({(c.table_name, c.partition_date) for c in counts if c.state == MISSING}),
         stale_days=len({count.partition_date for count in counts if count.state == STALE}),
-        oldest_gap=min(waiting, default=None),
+        oldest_gap=min((count.partition_date for count in waiting), default=None),
         newest_complete_day=max((day for day in whole if day in closed), default=None),
+        waiting_kinds=tuple(kind for kind in WAITING_KINDS if any(kind == count.state for count in waiting)),
     )
 
 
@@ -200,9 +204,8 @@ def _gaps(measured: Measured, thresholds: Thresholds, now: datetime) -> list[Rea
     severity = _severity(waited, thresholds.degraded_gap_hours, thresholds.failing_gap_hours)
     if severity == OK:
         return []
-    command = trigger_command(
-        "web_analytics_backfill",
-        {"days_back": max(1, (now.date() - oldest).days), "min_missing_partitions": 1},
+    command = fill_command(
+        DateRange(oldest, max(oldest + ONE_DAY, now.date())), measured.coverage.waiting_kinds
     )
     text = f"the oldest gap, {oldest}, has waited {waited:.0f} h"
     return [Reason(severity, text, since, command)]

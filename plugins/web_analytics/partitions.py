@@ -5,7 +5,7 @@ Every date range is half-open: ``[date_start, date_end)``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -64,6 +64,15 @@ def closed_part(
     """What of a range may be looked at: nothing open, nothing before the partitions' start date."""
     allowed = DateRange(partitions_start_date, newest_closed_day(now, settling) + ONE_DAY)
     return requested.intersect(allowed)
+
+
+def chunks(days: DateRange, longest: int) -> Iterator[DateRange]:
+    """The range in pieces of at most ``longest`` days, the newest first."""
+    end = days.end
+    while end > days.start:
+        start = max(days.start, end - longest * ONE_DAY)
+        yield DateRange(start, end)
+        end = start
 
 
 def partition_id(day: date) -> str:

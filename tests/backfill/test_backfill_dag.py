@@ -44,7 +44,7 @@ def test_a_second_run_skips_and_changes_no_row(source, run_dag, days):
     assert merged_totals(source.clickhouse) == before
     assert decisions(source.clickhouse)[-1] == (
         "skip",
-        "0 missing partitions (threshold 3): the tables are complete",
+        "0 missing partitions (threshold 3): no day is missing",
     )
 
 

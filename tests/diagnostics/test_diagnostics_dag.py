@@ -88,7 +88,15 @@ def test_the_commands_fill_what_was_listed(gappy, run_dag):
     assert after["command"] == ""
 
 
-def test_each_single_command_fills_its_range(gappy, run_dag, days):
+def builds(clickhouse) -> dict[tuple, str]:
+    rows = clickhouse.client.execute(
+        "SELECT table_name, team_id, partition_date, build FROM web_analytics_backfill_ledger FINAL"
+    )
+    return {tuple(key): build for *key, build in rows}
+
+
+def test_each_single_command_fills_its_range_and_nothing_else(gappy, run_dag, days):
+    before = builds(gappy.clickhouse)
     [stale] = [
         gap
         for gap in result_of(run_dag(DAG), "show_data_gaps")["gaps"]
@@ -98,6 +106,27 @@ def test_each_single_command_fills_its_range(gappy, run_dag, days):
     assert run_dag("web_analytics_backfill", conf).state == "success"
     left = listed(result_of(run_dag(DAG), "show_data_gaps"))
     assert {each[2] for each in left} == {"missing", "idle"} | ({"open"} & {each[2] for each in left})
+    after = builds(gappy.clickhouse)
+    built = {key for key in after if after[key] != before.get(key)}
+    assert built == {(table, 1, days(6)[5]) for table in (STATS, BOUNCES)}
+
+
+def test_the_command_for_stale_days_alone_leaves_complete_days_between_them(source, settings, run_dag, days):
+    """Young ones: the rule would let them wait."""
+    day = days(3)
+    source.enable(1, 2)
+    source.visits([1, 2], day)
+    for each in day:
+        build.build_partition(source.clickhouse, settings, each, [1, 2])
+    for each in (day[0], day[2]):
+        source.event(1, at(each, 5), ingested=datetime.now(UTC) + timedelta(minutes=1))
+    before = builds(source.clickhouse)
+    command = result_of(run_dag(DAG), "show_data_gaps")["command"]
+    run = run_dag("web_analytics_backfill", json.loads(command.split("--conf ")[1].strip("'")))
+    assert run.state == "success"
+    after = builds(source.clickhouse)
+    built = {key[1:] for key in after if after[key] != before[key]}
+    assert built == {(1, day[0]), (1, day[2])}
 
 
 def test_only_the_named_teams(gappy, run_dag):

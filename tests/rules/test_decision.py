@@ -28,6 +28,7 @@ from web_analytics.tables import BOUNCES, STATS, TABLES
 NOW = datetime(2026, 5, 20, 14, 0, tzinfo=UTC)
 SETTLING = timedelta(minutes=60)
 NEWEST = newest_closed_day(NOW, SETTLING)
+EVERYTHING = (*GAP_KINDS, COMPLETE)
 
 GAPS = st.lists(
     st.builds(
@@ -134,16 +135,30 @@ def test_the_daily_build_of_a_day_that_is_there_is_no_build():
 
 
 def test_a_rebuild_takes_complete_days_too_and_asks_no_threshold():
-    decision = decide([gap(1, state=COMPLETE)], rule(rebuild=True), NOW)
+    decision = decide([gap(1, state=COMPLETE)], rule(rebuild=True, kinds=EVERYTHING), NOW)
     assert decision.backfill
     assert decision.dates == (NEWEST - ONE_DAY,)
     assert decision.missing_partitions == 0
 
 
 def test_a_rebuild_of_a_range_without_data_is_a_skip_with_its_reason():
-    decision = decide([], rule(rebuild=True), NOW)
+    decision = decide([], rule(rebuild=True, kinds=EVERYTHING), NOW)
     assert not decision.backfill
     assert decision.reason == "nothing to rebuild: no team has events or rows in the range"
+
+
+def test_a_rebuild_of_some_kinds_asks_no_threshold_either():
+    decision = decide([gap(0, state=STALE)], rule(rebuild=True, kinds=(STALE, ORPHAN)), NOW)
+    assert decision.dates == (NEWEST,)
+    assert decision.reason == "rebuild of 1 date of an explicit range: stale or orphan"
+    nothing = decide([], rule(rebuild=True, kinds=(STALE, ORPHAN)), NOW)
+    assert not nothing.backfill
+    assert nothing.reason == "nothing to rebuild: no day is stale or orphan"
+
+
+def test_who_looked_for_missing_days_only_does_not_say_that_all_is_complete():
+    reason = decide([], rule(kinds=(MISSING,)), NOW).reason
+    assert reason == "0 missing partitions (threshold 3): no day is missing"
 
 
 def test_complete_tables_are_a_skip_with_the_numbers():

@@ -106,6 +106,8 @@ def test_kinds_a_run_acts_on():
     assert scope({"kinds": ["stale"]}, logical_date=NIGHTLY).states == ("stale",)
     rebuilt = {"date_start": "2026-05-01", "date_end": "2026-05-02", "rebuild": True}
     assert set(scope(rebuilt).states) == {*GAP_KINDS, COMPLETE}
+    assert scope({**rebuilt, "kinds": ["stale"]}).states == ("stale",)
+    assert rule({**rebuilt, "kinds": ["stale"]}).kinds == ("stale",)
 
 
 def test_only_the_nightly_run_builds_daily_and_only_if_it_shall():

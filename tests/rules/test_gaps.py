@@ -85,10 +85,38 @@ def test_one_command_for_everything():
     assert conf == {
         "date_start": "2026-01-01",
         "date_end": "2026-01-06",
-        "min_missing_partitions": 1,
         "kinds": ["missing", "stale"],
-        "max_partitions": 5,
+        "rebuild": True,
+        "max_partitions": 3,
     }
     assert gaps.fill_all_command(found([None, "complete"])) == ""
     only_stale = json.loads(gaps.fill_all_command(found(["stale"]), [7]).split("--conf ")[1].strip("'"))
     assert only_stale["rebuild"] is True
+    assert only_stale["kinds"] == ["stale"]
+
+
+def confs(command: str) -> list[dict]:
+    return [json.loads(each.split("--conf ")[1].strip("'")) for each in command.split(" && ")]
+
+
+@given(days=st.integers(1, 365), kinds=st.sets(st.sampled_from(GAP_KINDS), min_size=1))
+@examples(100)
+def test_the_commands_for_a_long_range_build_each_of_its_days(days, kinds):
+    partitions = DateRange(START, START + timedelta(days=days))
+    parsed = [
+        BackfillConf.parse(conf, Settings.load({})) for conf in confs(gaps.fill_command(partitions, kinds))
+    ]
+    built = [day for each in parsed for day in DateRange(each.date_start, each.date_end)]
+    assert sorted(built) == list(partitions)
+    for each in parsed:
+        assert each.max_partitions == len(DateRange(each.date_start, each.date_end))
+        # nothing else, and whatever the rule says of it
+        assert kinds == set(each.kinds or ["missing"])
+        assert each.rebuild or (kinds == {"missing"} and each.min_missing_partitions == 1)
+
+
+def test_few_dates_of_a_long_range_are_one_command():
+    several = [*found(["missing", *["complete"] * 200, "stale"]), *found(["stale", *["complete"] * 250])]
+    [conf] = confs(gaps.fill_all_command(several))
+    assert (conf["date_start"], conf["date_end"], conf["max_partitions"]) == ("2026-01-01", "2026-07-22", 2)
+    assert len(confs(gaps.fill_all_command(several, within=several[0].partitions))) == 1

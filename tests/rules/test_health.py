@@ -59,7 +59,15 @@ def test_its_reason_says_since_when_and_what_to_run():
     [reason] = health.judge(with_gap(70), THRESHOLDS, NOW).reasons
     assert "2026-01-10, has waited 70 h" in reason.text
     assert reason.since == NOW - timedelta(hours=70)
-    assert '"days_back": 10' in reason.command
+    assert '"date_start": "2026-01-10", "date_end": "2026-01-20"' in reason.command
+    assert '"max_partitions": 10' in reason.command
+
+
+def test_the_command_fills_the_kinds_that_wait():
+    measured = with_gap(70)
+    measured = replace(measured, coverage=replace(measured.coverage, waiting_kinds=("orphan",)))
+    [reason] = health.judge(measured, THRESHOLDS, NOW).reasons
+    assert '"kinds": ["orphan"], "rebuild": true' in reason.command
 
 
 @pytest.mark.parametrize(
@@ -170,6 +178,7 @@ def test_coverage_counts_team_days_of_the_period_only():
     assert found.percent == {"stats": 87.5, "bounces": 100.0}
     assert found.missing_partitions == 2
     assert found.oldest_gap == DAY - timedelta(days=9)  # a stale day does not wait
+    assert found.waiting_kinds == ("missing",)
     assert found.newest_complete_day == DAY - timedelta(days=1)
     assert found.stale_days == 1
 
