@@ -85,7 +85,7 @@ ADVICE = {
     209: "Check that ClickHouse is up and reachable from the workers.",
     210: "Check that ClickHouse is up and reachable from the workers.",
     241: "Lower max_threads or raise max_memory_usage in WEB_ANALYTICS_CLICKHOUSE_SETTINGS.",
-    497: "Grant the right that is named (docs/operations.md, Rights).",
+    497: "Grant the right that is named (docs/security.md).",
     516: "Check login and password of the connection.",
 }
 

@@ -79,6 +79,10 @@ def test_every_command_is_run_by_a_test_or_said_not_to_be(document, command):
     assert words in text_of(file)
 
 
+def test_the_readme_is_read_to_its_end():
+    assert len(text_of("README.md").splitlines()) < 250
+
+
 def test_every_target_of_make_exists():
     for document, command in documented_commands():
         for target in re.findall(r"\bmake ([a-z-]+)", command):

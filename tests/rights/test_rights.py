@@ -14,9 +14,11 @@ import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
+from tests.cleanup.test_cleanup_dag import answer
 from tests.support import Source, differences_from_oracle
-from web_analytics import detection, rights, sql
+from web_analytics import detection, registry, rights, sql
 from web_analytics.clickhouse import ClickHouse, QueryFailed
+from web_analytics.registry import Registration
 from web_analytics.teams import TeamSelection
 
 DATABASE = "web_analytics"
@@ -76,7 +78,7 @@ def test_each_role_can_do_its_work_and_no_more(acting_as, run_dag, settings, day
 
     with acting_as(None) as clickhouse:
         sample_data.create_source(clickhouse)
-        Source(clickhouse).visits([1, 2], days(3))
+        Source(clickhouse).visits([1, 2, 3], days(3))
 
     with acting_as("setup") as clickhouse:
         assert run_dag("web_analytics_setup").state == "success"
@@ -94,7 +96,14 @@ def test_each_role_can_do_its_work_and_no_more(acting_as, run_dag, settings, day
         assert differences_from_oracle(clickhouse, days(3), [1, 2]) == []
         rebuild = {"date_start": days(3)[-1].isoformat(), "date_end": days(3)[0].isoformat()}
         assert run_dag("web_analytics_backfill", {**rebuild, "rebuild": True}).state == "success"
-        assert run_dag("web_analytics_validate", rebuild).state == "success"
+        assert run_dag("web_analytics_validate", {**rebuild, "adopt": True}).state == "success"
+        new = registry.change(clickhouse, None, Registration(3, True, "UTC", 7), "eve")
+        registry.publish(clickhouse, None, new)
+        for dag_id in ("team_backfill", "diagnostics", "health"):
+            assert run_dag(f"web_analytics_{dag_id}").state == "success", dag_id
+        with answer("Approve"):
+            delete = {"team_id": 2, **rebuild, "dry_run": False, "disable_team": True}
+            assert run_dag("web_analytics_cleanup", delete).state == "success"
         for statement in (
             "DROP TABLE events",
             "INSERT INTO events (team_id) SELECT 1",
@@ -106,9 +115,10 @@ def test_each_role_can_do_its_work_and_no_more(acting_as, run_dag, settings, day
             assert refused(clickhouse.client, statement), statement
 
     with acting_as("reader") as clickhouse:
+        assert run_dag("web_analytics_diagnostics").state == "success"
         scope = detection.DetectionScope(detection.DateRange(days(3)[-1], days(3)[0]), ("missing",), False)
-        assert detection.count_gaps(clickhouse, settings, scope, TeamSelection(frozenset([1, 2]))) == []
-        assert differences_from_oracle(clickhouse, days(3), [1, 2]) == []
+        assert detection.count_gaps(clickhouse, settings, scope, TeamSelection(frozenset([1, 3]))) == []
+        assert differences_from_oracle(clickhouse, days(3), [1, 3]) == []
         for statement in (
             "INSERT INTO web_analytics_backfill_log (kind) SELECT 'x'",
             "TRUNCATE TABLE web_pre_aggregated_stats",
@@ -117,6 +127,28 @@ def test_each_role_can_do_its_work_and_no_more(acting_as, run_dag, settings, day
             assert refused(clickhouse.client, statement), statement
         with pytest.raises(QueryFailed, match="Grant the right"):
             clickhouse.run("teams/disable_team", {"team_id": 1})
+
+
+def system_tables(*folders: str) -> set[str]:
+    """What the statements in these folders read of ClickHouse itself; KILL QUERY looks into the processes."""
+    texts = [file.read_text() for folder in folders for file in (sql.SQL_ROOT / folder).glob("*.sql")]
+    named = {name for text in texts for name in re.findall(r"\bFROM\s+system\.(\w+)", text)}
+    return named | {"processes" for text in texts if text.count("KILL QUERY WHERE")}
+
+
+def test_the_grants_name_the_system_tables_that_are_read():
+    """A server refuses others; the engine here lets everybody read them."""
+    granted = {
+        role: set(re.findall(r"SELECT ON system\.(\w+)", " ".join(granted_to(role)))) for role in rights.ROLES
+    }
+    others = {"benchmark", "rights", "sample_data", "posthog_db"}
+    everything = system_tables(
+        *(folder.name for folder in sql.SQL_ROOT.iterdir() if folder.name not in others)
+    )
+    assert granted["writer"] == everything
+    assert granted["reader"] == everything - {"query_log"}
+    # a retry first ends what the try before left running
+    assert granted["setup"] == system_tables("schema", "source", "migrations", "operate")
 
 
 def test_all_roles_are_rendered_for_a_database():
