@@ -143,11 +143,29 @@ def test_a_module_of_ones_own_is_a_strategy(source, strategy_of_a_user):
     assert selected.per_strategy["vip"] == 2
 
 
-@pytest.mark.parametrize("body", ["return ['11']", "return [None]", "return None", "raise KeyError('x')"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return ['11']",
+        "return [None]",
+        "return [True]",
+        "return [1.0]",
+        "return [-1]",
+        "return [2**63]",
+        "return None",
+        "raise KeyError('x')",
+    ],
+)
 def test_what_is_not_a_list_of_ids_is_a_failure_too(source, strategy_of_a_user, body):
     strategy_of_a_user(body)
     with pytest.raises(TeamSelectionFailed, match="vip failed"):
         select_teams(source.clickhouse, chosen("vip"))
+
+
+def test_an_id_that_no_event_can_have_is_named(source):
+    source.enable(1, 2**64 - 1)
+    with pytest.raises(TeamSelectionFailed, match="teams_table failed: 18446744073709551615 is no team id"):
+        select_teams(source.clickhouse, chosen("teams_table"))
 
 
 def test_the_rollout_holds_teams_back_and_says_how_many(source):
