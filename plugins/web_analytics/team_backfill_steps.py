@@ -130,6 +130,7 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
     settings, conf, task = Settings.load(), TeamBackfillConf.parse(current_conf()), current_task()
     if conf.dry_run:
         return {"succeeded": [], "failed": {}}
+    now = datetime.now(UTC)
     with open_clickhouse(settings, task) as clickhouse:
         taken = team_backfills.taken_by(clickhouse, task.run_id)
         failures = {team.team_id: team.reason for team in taken if team.dates == NO_DATES}
@@ -140,6 +141,13 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
                 lacking[row["team_id"]].add(row["partition_date"])
         for team_id, days in lacking.items():
             failures[team_id] = f"lacks {', '.join(map(str, newest_first(days)))}"
+        # Whoever was switched off while the run was at work was rightly not built.
+        left = failures.keys() - select_teams(clickhouse, settings).team_ids if failures else set()
+        if left:
+            log.info("%s switched off meanwhile.", _count(left, "team"))
+            team_backfills.mark_left(clickhouse, left, now)
+            taken = [team for team in taken if team.team_id not in left]
+            failures = {team_id: reason for team_id, reason in failures.items() if team_id not in left}
         team_backfills.finish(clickhouse, taken, failures)
         wrong = clickhouse.query(
             "report/list_failed_validations", {"dag_id": task.dag_id, "run_id": task.run_id}
@@ -214,6 +222,10 @@ def describe(clickhouse: ClickHouse, settings: Settings, periods: Periods) -> st
             f"{day!s:<12}{len(complete[day]):>16}{len(lacking[day]):>18}{rows:>14}{size / 1e6:>12.1f}"
         )
     lines.append(f"{'total':<12}{'':>16}{'':>18}{total_rows:>14}{total_bytes / 1e6:>12.1f}")
+    lines += [
+        f"Team {team_id} cannot be backfilled: it {reason}."
+        for team_id, reason in sorted(periods.refused.items())
+    ]
     return "\n".join(lines)
 
 

@@ -205,6 +205,16 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(source, run_dag, days, se
         assert (int(rows) > 0) == (to_build == "1")
 
 
+def test_a_dry_run_says_whom_it_cannot_take(source, run_dag, days, admin, caplog):
+    admin.execute(
+        "INSERT INTO web_pre_aggregated_teams (team_id, timezone) VALUES", [(1, "Mars/Olympus"), (2, "UTC")]
+    )
+    before = fingerprint(source.clickhouse)
+    assert run_dag(DAG, {"dry_run": True}).state == "success"
+    assert "Team 1 cannot be backfilled: it has the time zone 'Mars/Olympus'" in caplog.text
+    assert fingerprint(source.clickhouse) == before
+
+
 def test_a_bad_zone_fails_its_team_and_not_the_others(source, run_dag, days, admin, caplog):
     admin.execute(
         "INSERT INTO web_pre_aggregated_teams (team_id, timezone) VALUES", [(1, "Mars/Olympus"), (2, "UTC")]
@@ -249,6 +259,23 @@ def test_who_leaves_while_a_run_is_at_work_is_not_taken_for_backfilled(source):
     assert (state_of(source, 1), state_of(source, 2)) == ("left", "succeeded")
     found = team_backfills.look_and_mark(clickhouse, [1, 2], datetime.now(UTC))
     assert found == team_backfills.Look(pending=frozenset([1]), left=frozenset())
+
+
+def test_who_is_switched_off_elsewhere_while_a_run_is_at_work_has_left(source, run_dag, days, admin):
+    """By SQL, or in PostHog: nobody has recorded that the team left, and what it lacks is no failure."""
+    enable(source, 1, 2)
+    source.visits([1, 2], days(2), per_day=1)
+    admin.execute(
+        "CREATE MATERIALIZED VIEW switched_off TO web_pre_aggregated_teams AS "
+        "SELECT team_id, false AS enabled, now64(6, 'UTC') AS version FROM web_analytics_team_backfills "
+        "WHERE state = 'started' AND team_id = 1"
+    )
+    assert run_dag(DAG).state == "success"
+    assert (state_of(source, 1), state_of(source, 2)) == ("left", "succeeded")
+    admin.execute("DROP VIEW switched_off")
+    enable(source, 1)
+    assert run_dag(DAG).map_labels[GROUP] == labels(days(2))
+    assert state_of(source, 1) == "succeeded"
 
 
 def test_the_detector_tells_the_team_backfill_of_waiting_teams_and_only_of_them(
