@@ -97,8 +97,8 @@ def test_each_role_can_do_its_work_and_no_more(acting_as, run_dag, settings, day
         rebuild = {"date_start": days(3)[-1].isoformat(), "date_end": days(3)[0].isoformat()}
         assert run_dag("web_analytics_backfill", {**rebuild, "rebuild": True}).state == "success"
         assert run_dag("web_analytics_validate", {**rebuild, "adopt": True}).state == "success"
-        new = registry.change(clickhouse, None, Registration(3, True, "UTC", 7), "eve")
-        registry.publish(clickhouse, None, new)
+        registry.change(clickhouse, Registration(3, False, "UTC", 7), {"enabled": True}, "eve")
+        registry.publish(clickhouse)
         for dag_id in ("team_backfill", "diagnostics", "health"):
             assert run_dag(f"web_analytics_{dag_id}").state == "success", dag_id
         with answer("Approve"):
