@@ -1,8 +1,8 @@
 """
 ### Web analytics: a team's first backfill
 
-Builds the last days of a team as soon as it is enabled, newest first, in both tables: 7 days, or as many as the team
-was registered with, at most 30. They are days of the team's own time zone.
+Builds the last days of a team as soon as it is enabled, newest first, in both tables: `WEB_ANALYTICS_BACKFILL_DAYS`
+(7), or as many as the team was registered with, at most 30. They are days of the team's own time zone.
 
 **What starts it:** `PUT /web-analytics/teams/ID` with `"enabled": true`; a project that switches pre-aggregation on
 in PostHog's own database, where that is watched; and each run of `web_analytics_backfill` that finds a team waiting.

@@ -23,7 +23,7 @@ class Registration:
     """What is registered of a team.
 
     :ivar timezone: IANA name of the zone that the team's days are counted in.
-    :ivar backfill_days: period of its first backfill, in local days.
+    :ivar backfill_days: period of its first backfill, in local days; 0 for WEB_ANALYTICS_BACKFILL_DAYS.
     """
 
     team_id: int

@@ -52,6 +52,9 @@ def test_tables_of_the_first_version_become_those_of_this_one(clickhouse, settin
     for table in ("web_pre_aggregated_stats", "web_pre_aggregated_bounces"):
         clickhouse.client.execute(f"ALTER TABLE {table} MODIFY COMMENT ''")
     clickhouse.client.execute("ALTER TABLE web_analytics_backfill_ledger DROP COLUMN source_events")
+    clickhouse.client.execute(
+        "ALTER TABLE web_pre_aggregated_teams MODIFY COLUMN backfill_days UInt8 DEFAULT 7 COMMENT ''"
+    )
     clickhouse.client.execute("TRUNCATE TABLE web_analytics_schema_migrations")
     schema.create_tables(clickhouse)
     assert definitions(clickhouse) == fresh

@@ -116,6 +116,13 @@ def test_a_team_that_comes_back_gets_only_what_it_lacks(source, run_dag, days, a
     assert state_of(source, 1) == "succeeded"
 
 
+def test_a_team_registered_without_a_period_gets_that_of_the_setting(source, run_dag, days, monkeypatch):
+    monkeypatch.setenv("WEB_ANALYTICS_BACKFILL_DAYS", "3")
+    source.enable(1)
+    source.visits([1], days(9), per_day=1)
+    assert run_dag(DAG).map_labels[GROUP] == labels(days(3))
+
+
 def test_by_conf_one_team_also_when_it_was_backfilled_before(source, run_dag, days):
     enable(source, 1, 2)
     source.visits([1, 2], days(3), per_day=1)

@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS web_pre_aggregated_teams{{ " ON CLUSTER '{cluster}'" 
     team_id UInt64,
     enabled Bool DEFAULT true,
     timezone String DEFAULT 'UTC',
-    backfill_days UInt8 DEFAULT 7,
+    backfill_days UInt8 DEFAULT 0 COMMENT 'of the first backfill; 0: WEB_ANALYTICS_BACKFILL_DAYS',
     enabled_by String DEFAULT '',
     version DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
 )

@@ -56,7 +56,9 @@ class Team(BaseModel):
     team_id: int = Field(ge=0)
     enabled: bool
     timezone: str = Field(description="IANA name of the zone that the team's days are counted in.")
-    backfill_days: int = Field(description="Period of the team's first backfill, in local days.")
+    backfill_days: int = Field(
+        description="Period of the team's first backfill, in local days; 0: WEB_ANALYTICS_BACKFILL_DAYS."
+    )
     changed_by: str = Field(description="Who made this version; empty where it was not this API.")
     changed_at: datetime
 
