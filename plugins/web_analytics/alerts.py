@@ -137,8 +137,8 @@ def _send_email(settings: Settings, message: Message) -> None:
 def run_failed(context: Mapping[str, Any]) -> None:
     """Failure callback of the one task that sums a run up."""
     ti, error = context["ti"], context.get("exception")
-    if getattr(error, "code", None) == "health_failing":
-        return  # The check itself has told, if it was worth a message.
+    if getattr(error, "code", None) in ("health_failing", "message_not_sent"):
+        return  # The check itself has told, if it was worth a message, whom it could.
     concern: Concern = getattr(error, "concern", Concern())
     message = Message(
         title=f"{ti.dag_id} failed",

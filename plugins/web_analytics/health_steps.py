@@ -30,11 +30,18 @@ class HealthFailing(RuntimeError):
     code = "health_failing"
 
 
+class MessageNotSent(RuntimeError):
+    """The check is made and recorded, but a channel could not be told; the next check tells again."""
+
+    code = "message_not_sent"
+
+
 def check_health() -> dict[str, Any]:
     """Measures, judges, writes the outcome to the history and the metrics, and sends a message if it is worth one.
 
     :returns: the verdict with its reasons, and the metrics by name.
     :raises HealthFailing: the verdict is failing.
+    :raises MessageNotSent: a channel could not be told.
     """
     settings, conf = Settings.load(), HealthConf.parse(current_conf())
     now = datetime.now(UTC)
@@ -55,7 +62,12 @@ def check_health() -> dict[str, Any]:
             ],
             "leftovers": list(measured.leftovers),
         }
-        report["last_message_at"] = _tell(settings, task, judged, measured, previous, now)
+        unsent = None
+        try:
+            report["last_message_at"] = _tell(settings, task, judged, measured, previous, now)
+        except ExceptionGroup as error:
+            # Another try of this task would tell the other channels once more.
+            report["last_message_at"], unsent = None, error
         history.append(
             clickhouse,
             task,
@@ -67,6 +79,11 @@ def check_health() -> dict[str, Any]:
         )
     metrics.send(numbers)
     log.info("Verdict: %s: %s.\n%s", judged.verdict, judged.sentence, describe(judged, numbers))
+    if unsent is not None:
+        said = "; ".join(str(each) for each in unsent.exceptions)
+        raise MessageNotSent(
+            f"The verdict is {judged.verdict}: {judged.sentence}. Not everybody could be told: {said}"
+        ) from unsent
     if judged.verdict == FAILING:
         raise HealthFailing(f"The pre-aggregation is failing: {judged.sentence}.")
     return report

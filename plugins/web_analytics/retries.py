@@ -38,6 +38,7 @@ PERMANENT: dict[int | str, str] = {
     "cleanup_failed": "a person has to look at what happened",
     "health_failing": "a person has to look at the reasons",
     "lock_lost": "the date belongs to another run now",
+    "message_not_sent": "the channels that work have been told; the next check tells again",
     "schema_mismatch": "the schema has to be changed first",
     "validation_failed": "the tables have to be built again first",
     "verification_failed": "it was tried twice already within the task",

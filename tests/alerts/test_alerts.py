@@ -17,6 +17,8 @@ from web_analytics import alerts, build, metrics
 from web_analytics.settings import BadSetting, Settings
 
 BACKFILL, HEALTH, VALIDATE = "web_analytics_backfill", "web_analytics_health", "web_analytics_validate"
+# A Slack where nobody listens.
+GONE = json.dumps({"conn_type": "slackwebhook", "host": "http://127.0.0.1:9", "password": "T/B/x"})
 
 
 @pytest.fixture(autouse=True)
@@ -155,6 +157,26 @@ def test_health_tells_of_a_change_once(source, settings, slack, mail, run_dag, d
     ]
 
 
+def test_a_health_check_tells_each_channel_once_though_one_fails(source, slack, mail, run_dag, monkeypatch):
+    source.enable(1)  # without events: degraded
+    monkeypatch.setenv("WEB_ANALYTICS_ALERT_SLACK_CONN_ID", "gone")
+    monkeypatch.setenv("AIRFLOW_CONN_GONE", GONE)
+    assert run_dag(HEALTH).state == "failed"
+    assert [arrived["Subject"] for arrived in mail] == ["Web analytics pre-aggregation is degraded"]
+    # the check is recorded all the same, and the next one tells those who were not
+    [recorded] = source.clickhouse.client.execute(
+        "SELECT status FROM web_analytics_backfill_log WHERE kind = 'health'"
+    )
+    assert recorded == ("degraded",)
+    monkeypatch.setenv("WEB_ANALYTICS_ALERT_SLACK_CONN_ID", "oncall_slack")
+    assert run_dag(HEALTH).state == "success"
+    assert [text_of(arrived).splitlines()[0] for arrived in slack] == [
+        "*Web analytics pre-aggregation is degraded*"
+    ]
+    assert run_dag(HEALTH).state == "success"
+    assert len(slack) == 1
+
+
 def test_a_health_check_that_cannot_be_made_is_told_too(source, slack, run_dag):
     source.clickhouse.client.execute("DROP TABLE web_analytics_backfill_log")
     assert run_dag(HEALTH).state == "failed"
@@ -201,10 +223,7 @@ def test_without_the_address_of_airflow_it_says_how_to_get_links(slack, monkeypa
 
 
 def test_a_channel_that_fails_does_not_silence_the_other(mail, monkeypatch):
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_GONE",
-        json.dumps({"conn_type": "slackwebhook", "host": "http://127.0.0.1:9", "password": "T/B/x"}),
-    )
+    monkeypatch.setenv("AIRFLOW_CONN_GONE", GONE)
     monkeypatch.setenv("WEB_ANALYTICS_ALERT_SLACK_CONN_ID", "gone")
     with pytest.raises(ExceptionGroup, match="could not be sent"):
         alerts.send(Settings.load(), message())
