@@ -138,6 +138,8 @@ class ClickHouse:
     :param origin: who asks (dag, run, task, map index, try); the beginning of every query_id.
     :param heavy_settings: query settings added to statements that are run with ``heavy=True``, over HEAVY_DEFAULTS.
     :param topology: of the tables (WEB_ANALYTICS_TOPOLOGY); statements that create or alter them depend on it.
+    :param pauses: before a statement that may be repeated is, after a transient failure; empty: somebody waits for
+        the answer, and is told at once.
     :ivar facts: what the statements were about (dates, table, number of teams), for the step's log line.
     """
 
@@ -148,9 +150,11 @@ class ClickHouse:
         origin: str = "",
         heavy_settings: Mapping[str, Any] | None = None,
         topology: str = "single",
+        pauses: Sequence[float] | None = None,
     ):
         self.conn_id = conn_id
         self.topology = topology
+        self.pauses = REPEAT_PAUSES_SECONDS if pauses is None else pauses
         self.origin = origin or f"local-{uuid.uuid4().hex[:12]}"
         self.heavy_settings = {**HEAVY_DEFAULTS, **(heavy_settings or {})}
         self.statistics: list[QueryStatistics] = []
@@ -178,6 +182,7 @@ class ClickHouse:
             origin=f"{self.origin}:{uuid.uuid4().hex[:8]}",
             heavy_settings=self.heavy_settings,
             topology=self.topology,
+            pauses=self.pauses,
         )
         made._connect = self._connect
         return made
@@ -255,7 +260,7 @@ class ClickHouse:
     def repeat(self, unit: Callable[[], object]) -> None:
         """Executes statements that only together may be repeated, such as TRUNCATE and INSERT: all of them again
         after a transient failure of one, up to three times."""
-        self._repeat(unit, REPEAT_PAUSES_SECONDS, may_take_long=True)
+        self._repeat(unit, self.pauses, may_take_long=True)
 
     def _execute(self, path, parameters, names, external_tables, heavy):
         """Executes a statement; if it may be repeated, again after a transient failure, up to three times."""
@@ -263,14 +268,14 @@ class ClickHouse:
         may_be_repeated = path in REPEATABLE_WRITES or REPEATABLE.match(text)
         return self._repeat(
             lambda: self._execute_once(path, text, parameters, external_tables, heavy),
-            REPEAT_PAUSES_SECONDS if may_be_repeated else (),
+            self.pauses if may_be_repeated else (),
             may_take_long=heavy,
         )
 
     def _repeat(self, work, pauses: Iterable[float], may_take_long: bool):
         from clickhouse_driver.errors import ServerException
 
-        pauses, unfinished = iter(pauses), None
+        pauses, unfinished, failed = iter(pauses), None, None
         while True:
             try:
                 if unfinished is not None:  # the connection broke, but perhaps not the query
@@ -279,11 +284,15 @@ class ClickHouse:
                     unfinished = None
                 return work()
             except QueryFailed as failure:
+                if failed is None or unfinished is None:
+                    failed = failure
                 has_ended = isinstance(failure.__cause__, ServerException)
                 is_light_timeout = failure.code in TIMEOUT_CODES and has_ended and not may_take_long
                 pause = next(pauses, None)
                 if pause is None or not (failure.code in REPEATED_CODES or is_light_timeout):
-                    raise
+                    # What was to be done could not be, rather than what comes before its repetition.
+                    told = failed if failure.code in REPEATED_CODES else failure
+                    raise told from told.__cause__
                 if not has_ended:
                     unfinished = unfinished or failure.query_id
                 log.warning("%s; again in %g s.", failure, pause)

@@ -163,11 +163,12 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     return {
         "date_start": view.days.start.isoformat(),
         "date_end": view.days.end.isoformat(),
+        "closed_from": closed.start.isoformat(),
         "closed_until": closed.end.isoformat(),
         "as_of": _as_of(settings, known, closed),
         "page": view.page,
         "page_size": view.page_size,
-        "totals": _totals(gaps, len(ranked), len(enabled)),
+        "totals": _totals(gaps, len(ranked), len(shown), len(enabled)),
         "teams": [
             _team(
                 team_id,
@@ -199,10 +200,17 @@ def _as_of(settings: Settings, known: activity.Coverage, days: DateRange) -> str
     return instant(known.scanned_at) if activity.is_kept(settings) and covers_any else None
 
 
-def _totals(gaps: Mapping[int, TeamGaps], teams: int, enabled_teams: int) -> dict[str, Any]:
+def _totals(gaps: Mapping[int, TeamGaps], teams: int, looked_at: int, enabled_teams: int) -> dict[str, Any]:
+    """Over all pages.
+
+    :param teams: that the filter gives, also those that are not enabled.
+    :param looked_at: of these the enabled ones.
+    :param enabled_teams: with or without the filter.
+    """
     total = sum(gaps.values(), NO_GAPS)
     return {
         "enabled_teams": enabled_teams,
+        "looked_at": looked_at,
         "teams": teams,
         "teams_with_gaps": len(gaps),
         "oldest_gap": total.oldest_gap.isoformat() if total.oldest_gap else None,

@@ -174,13 +174,14 @@ def decide(gaps: Sequence[GapCount], rule: Rule, now: datetime) -> Decision:
 
 
 def _reason_of_rebuild(dates: int, kinds: Sequence[str]) -> str:
+    counted = f"{dates} date{'' if dates == 1 else 's'}"
     if COMPLETE in kinds:
         if not dates:
             return "nothing to rebuild: no team has events or rows in the range"
-        return f"rebuild of an explicit range with data on {dates} dates"
+        return f"rebuild of an explicit range with data on {counted}"
     if not dates:
         return f"nothing to rebuild: {_no_day_is(kinds)}"
-    return f"rebuild of {dates} date{'' if dates == 1 else 's'} of an explicit range: {' or '.join(kinds)}"
+    return f"rebuild of {counted} of an explicit range: {' or '.join(kinds)}"
 
 
 def _no_day_is(kinds: Sequence[str]) -> str:

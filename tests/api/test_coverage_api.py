@@ -162,3 +162,12 @@ def test_a_server_starts_although_nothing_can_be_prepared(clickhouse, monkeypatc
     assert "failed in ClickHouse with code 60" in warnings[0]
     assert "WEB_ANALYTICS_CLICKHOUSE_CONN_ID__EU" in warnings[1]
     assert "never_created" in warnings[2]
+
+
+def test_that_clickhouse_is_down_is_said_at_once(airflow_api, login, monkeypatch, caplog):
+    monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", "clickhouse://default:@127.0.0.1:9/default")
+    answer = airflow_api.get("/web-analytics/coverage/data", headers=login("viewer"))
+    assert answer.status_code == 503
+    assert "Check that ClickHouse is up and reachable" in answer.json()["detail"]
+    assert "operate/kill_query" not in answer.json()["detail"]
+    assert "again in" not in caplog.text

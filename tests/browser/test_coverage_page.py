@@ -176,6 +176,9 @@ def test_the_map_is_used_with_the_keyboard_alone(log_in):
     frame = open_from_navigation(log_in("anna"))
     frame.locator("#refresh").focus()
     frame.locator("#refresh").press("Tab")
+    legend = frame.get_by_text("What the states mean")
+    expect(legend).to_be_focused()
+    legend.press("Tab")
     focused = frame.locator("td.cell:focus")
     expect(focused).to_have_attribute(
         "aria-label", re.compile(r"^team \d+, stats, \w{3} \d{4}-\d\d-\d\d: open")
@@ -252,3 +255,58 @@ def test_a_narrow_window_scrolls_only_the_map(log_in, airflow):
     page.goto(airflow.base + PATH)
     expect(page.locator("table.heat")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_a_day_that_is_not_missing_but_wrong_is_filled_too(log_in, browser_source):
+    day = gap_days()[3]
+    browser_source.clickhouse.client.execute(
+        "ALTER TABLE web_analytics_backfill_ledger DELETE WHERE team_id = 1 AND partition_date = %(day)s "
+        "SETTINGS mutations_sync = 2",
+        {"day": day},
+    )
+    frame = open_from_navigation(log_in("anna"))
+    orphan = cell(frame, 1, "stats", day)
+    expect(orphan).to_have_class(re.compile(r"\bs-r\b"))
+    orphan.click()
+    expect(frame.locator("#target")).to_have_text(f"{day}; team 1; 2 orphan")
+    frame.get_by_role("button", name="Backfill these dates").click()
+    expect(frame.locator(".started li").first).to_contain_text(
+        "Built: rebuild of 1 date", timeout=RUN_MILLISECONDS
+    )
+    expect(cell(frame, 1, "stats", day)).to_have_class(re.compile(r"\bs-c\b"))
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("team_ids=5", "None of these teams is enabled"),
+        ("date_start=2023-01-01&date_end=2023-01-03", "None of these days is looked at"),
+        ("team_ids=1&days=7&page=3", "No gaps: both tables have every closed day of 1 team from"),
+        ("days=0", "The state of the tables could not be read."),
+    ],
+)
+def test_it_claims_no_more_than_it_knows(log_in, airflow, query, said):
+    page = log_in("vera")
+    page.goto(f"{airflow.base}{PATH}?{query}")
+    expect(page.locator("#verdict")).to_contain_text(said)
+    expect(page.locator("#error")).to_be_visible(visible=query == "days=0")
+
+
+def test_the_legend_says_what_each_state_means(log_in):
+    frame = open_from_navigation(log_in("vera"))
+    frame.get_by_text("What the states mean").click()
+    expect(frame.locator("#meanings dt")).to_have_text(
+        ["missing", "inconsistent", "stale", "orphan", "complete", "open", "idle", "not enabled"]
+    )
+    expect(frame.locator("#meanings")).to_contain_text("there are pageviews, but the table has no row")
+
+
+def test_it_says_that_the_backfill_is_paused(log_in, airflow):
+    airflow.pause("web_analytics_backfill")
+    try:
+        frame = open_from_navigation(log_in("vera"))
+        expect(frame.locator("#last-decision")).to_contain_text(
+            "web_analytics_backfill is paused: unpause it"
+        )
+    finally:
+        airflow.unpause("web_analytics_backfill")

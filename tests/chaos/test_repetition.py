@@ -68,6 +68,19 @@ def test_it_is_not_repeated_for_ever(faulty, fail, executed):
     assert executed() == [LIGHT] * 4
 
 
+def test_of_a_server_that_is_down_the_statement_is_named_that_was_wanted(monkeypatch, caplog):
+    monkeypatch.setattr(package, "REPEAT_PAUSES_SECONDS", (0, 0))
+    monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", "clickhouse://default:@127.0.0.1:9/default")
+    told = f"^{LIGHT} failed in ClickHouse with code 210"
+    with ClickHouse("clickhouse_default") as connection, pytest.raises(QueryFailed, match=told):
+        connection.query(LIGHT)
+    assert caplog.text.count("again in") == 2
+    caplog.clear()
+    with ClickHouse("clickhouse_default", pauses=()) as connection, pytest.raises(QueryFailed):
+        connection.query(LIGHT)
+    assert "again in" not in caplog.text
+
+
 @pytest.mark.parametrize("code", [62, 394])
 def test_other_failures_are_not_repeated(faulty, fail, executed, code):
     fail("code", times=1, code=code)

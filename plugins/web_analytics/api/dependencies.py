@@ -47,6 +47,7 @@ def connect(settings: Settings, **query_settings: Any) -> ClickHouse:
         settings.clickhouse_conn_id,
         origin=f"web_analytics_api:{uuid.uuid4().hex}",
         heavy_settings={**query_settings, **settings.clickhouse_settings},
+        pauses=(),
     )
 
 

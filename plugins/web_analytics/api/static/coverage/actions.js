@@ -21,7 +21,7 @@ export class Actions {
     this.rebuild = false;
   }
 
-  // target: {teams: ids or null for all, first, last, end, counts}; null where nothing can be built.
+  // target: {teams: ids or null for all, first, last, end, counts: cells by state}, or why nothing can be built.
   aimAt(target) {
     this.target = target;
     this.draw();
@@ -90,6 +90,10 @@ export class Actions {
       conf.rebuild = true;
     } else {
       conf.kinds = STATES.filter((state) => state.gap).map((state) => state.name);
+      // Only missing days count in the rule: without one, the days are named.
+      if (!target.counts.m) {
+        conf.rebuild = true;
+      }
     }
     conf.max_partitions = Math.min(daysOf(target.first, target.end).length, MOST_PARTITIONS);
     if (dryRun) {
@@ -163,6 +167,7 @@ async function outcome(run, path) {
       return `${decided.backfill ? "Built" : "Nothing was built"}: ${decided.reason}.`;
     }
     const dates = decided.dates.length;
+    run.hasPlan = dates > 0;
     return dates
       ? `Would build ${plural(dates, "date")}, ${decided.dates[dates - 1]}${dates > 1 ? ` to ${decided.dates[0]}` : ""}: ${decided.reason}. Nothing was changed.`
       : `Would build nothing: ${decided.reason}.`;
@@ -188,7 +193,7 @@ function startedRun(run) {
   if (run.note) {
     line.append(element("p", { class: "note" }, run.note));
   }
-  if (run.conf.dry_run && run.state === "success") {
+  if (run.hasPlan) {
     line.append(element("p", { class: "note" }, airflowLink(taskPath(run.dagId, run.runId, "plan"), "The plan with what it would read")));
   }
   return line;
@@ -198,9 +203,8 @@ function describeTarget(target) {
   const days = daysOf(target.first, target.end).length;
   const when = days === 1 ? target.first : `${target.first} to ${target.last}, ${days} days`;
   const who = target.teams === null ? "all enabled teams" : target.teams.length === 1 ? `team ${target.teams[0]}` : `${count(target.teams.length)} teams`;
-  const gaps = STATES.filter((state) => state.gap && target.counts?.[state.code]).map((state) => `${count(target.counts[state.code])} ${state.name}`);
-  const what = target.counts ? `; ${gaps.length ? gaps.join(", ") : "no gap"}` : "";
-  return `${when}; ${who}${what}`;
+  const gaps = STATES.filter((state) => state.gap && target.counts[state.code]).map((state) => `${count(target.counts[state.code])} ${state.name}`);
+  return `${when}; ${who}; ${gaps.length ? gaps.join(", ") : "no gap"}`;
 }
 
 function validateConf(target) {

@@ -49,7 +49,8 @@ function aim(selection) {
   } else if (teams !== null && !teams.length) {
     actions.aimAt({ problem: "None of these teams is enabled; only enabled teams are built." });
   } else {
-    actions.aimAt({ teams, first, end, last: addDays(end, -1), counts: selection?.counts });
+    const counts = selection?.counts ?? Object.fromEntries(STATES.map((state) => [state.code, data.totals[state.name]]));
+    actions.aimAt({ teams, first, end, last: addDays(end, -1), counts });
   }
 }
 
@@ -61,6 +62,11 @@ async function load() {
   try {
     const answer = await get(own("/data", query));
     if (request !== latest) {
+      return;
+    }
+    if (!answer.teams.length && answer.totals.teams) {
+      // Beyond the last page, for example since a filter leaves fewer teams.
+      navigate({ page: pagesOf(answer) });
       return;
     }
     data = answer;
@@ -79,6 +85,10 @@ async function load() {
   } catch (error) {
     if (request === latest) {
       replace("error", error.message);
+      if (!data) {
+        replace("verdict", "The state of the tables could not be read.");
+        form.team_ids.value = query.get("team_ids") ?? "";
+      }
     }
   } finally {
     if (request === latest) {
@@ -125,22 +135,27 @@ function drawVerdict() {
   place.classList.toggle("bad", kinds.length > 0);
   if (!totals.enabled_teams) {
     place.textContent = "No team is enabled yet, so nothing is pre-aggregated (README, “Put it into your Airflow”).";
+  } else if (!totals.looked_at) {
+    place.textContent = "None of these teams is enabled, so nothing of them is pre-aggregated.";
+  } else if (data.closed_from >= data.closed_until) {
+    place.textContent = "None of these days is looked at: they are still open, or before the first date that is built.";
   } else if (!kinds.length) {
-    place.replaceChildren(element("strong", {}, "No gaps"), `: both tables have every closed day of ${plural(totals.teams, "team")} from ${data.date_start} on.`);
+    place.replaceChildren(
+      element("strong", {}, "No gaps"),
+      `: both tables have every closed day of ${plural(totals.looked_at, "team")} from ${data.closed_from} to ${addDays(data.closed_until, -1)}.`,
+    );
   } else {
     const age = Math.round((Date.parse(data.today) - Date.parse(totals.oldest_gap)) / 86400000);
     place.replaceChildren(
-      element("strong", {}, `${plural(totals.teams_with_gaps, "team")} of ${count(totals.teams)} ${totals.teams_with_gaps === 1 ? "has" : "have"} gaps`),
+      element("strong", {}, `${plural(totals.teams_with_gaps, "team")} of ${count(totals.looked_at)} ${totals.teams_with_gaps === 1 ? "has" : "have"} gaps`),
       `: ${kinds.map((state) => `${count(totals[state.name])} ${state.name}`).join(", ")} (team, day, table); the oldest is of ${totals.oldest_gap}, ${plural(age, "day")} ago.`,
     );
   }
   const codes = new Set(data.teams.flatMap((team) => [...team.states.stats, ...team.states.bounces]));
-  replace(
-    "legend",
-    STATES.filter((state) => state.code !== "x" || codes.has("x")).map((state) =>
-      element("li", { title: state.hint }, element("span", { class: `swatch s-${state.code === "-" ? "idle" : state.code}` }), state.name),
-    ),
-  );
+  const shown = STATES.filter((state) => !state.rare || codes.has(state.code));
+  const swatch = (state) => element("span", { class: `swatch s-${state.code === "-" ? "idle" : state.code}` });
+  replace("legend", shown.map((state) => element("li", { title: state.hint }, swatch(state), state.name)));
+  replace("meanings", shown.flatMap((state) => [element("dt", {}, swatch(state), state.name), element("dd", {}, state.hint)]));
 }
 
 function drawAsOf() {
@@ -173,9 +188,11 @@ function drawBanner() {
   );
 }
 
+const pagesOf = (answer) => Math.ceil(answer.totals.teams / answer.page_size);
+
 function drawPager() {
   const { page, page_size: size, totals } = data;
-  const pages = Math.ceil(totals.teams / size);
+  const pages = pagesOf(data);
   if (pages < 2) {
     replace("pager");
     return;

@@ -19,7 +19,9 @@ export class HeatMap {
     this.tip = tip;
     this.onSelect = onSelect;
     this.data = null;
-    place.addEventListener("pointerdown", (event) => this.pressed(event));
+    // A finger that scrolls presses too: it selects where it taps.
+    place.addEventListener("pointerdown", (event) => event.pointerType === "mouse" && this.pressed(event));
+    place.addEventListener("click", (event) => event.pointerType !== "mouse" && this.pressed(event));
     place.addEventListener("pointerover", (event) => this.hovered(event));
     place.addEventListener("pointerleave", () => this.hideTip());
     place.addEventListener("focusin", (event) => this.focused(event));

@@ -5,16 +5,16 @@ const PATH = "/web-analytics/coverage";
 export const BASE = location.pathname.slice(0, Math.max(0, location.pathname.lastIndexOf(PATH)));
 
 export const STATES = [
-  { code: "m", name: "missing", glyph: "×", gap: true, hint: "there are pageviews, but the table has no row" },
-  { code: "i", name: "inconsistent", glyph: "≠", gap: true, hint: "the two tables are not from one build" },
-  { code: "s", name: "stale", glyph: "~", gap: true, hint: "events arrived after the day was built" },
-  { code: "r", name: "orphan", glyph: "?", gap: true, hint: "rows without source or without a record of their build" },
-  { code: "c", name: "complete", glyph: "", gap: false, hint: "built, nothing arrived since" },
-  { code: "o", name: "open", glyph: "…", gap: false, hint: "the day has not ended, or only just" },
-  { code: "-", name: "idle", glyph: "·", gap: false, hint: "no pageviews" },
-  { code: "t", name: "small", glyph: "·", gap: false, hint: "fewer pageviews than WEB_ANALYTICS_MIN_DAILY_PAGEVIEWS: not worth a build" },
-  { code: "n", name: "not enabled", glyph: "", gap: false, hint: "the team is not pre-aggregated" },
-  { code: "x", name: "outside", glyph: "", gap: false, hint: "before the first date that is built" },
+  { code: "m", name: "missing", gap: true, hint: "there are pageviews, but the table has no row" },
+  { code: "i", name: "inconsistent", gap: true, hint: "the two tables are not from one build" },
+  { code: "s", name: "stale", gap: true, hint: "events arrived after the day was built" },
+  { code: "r", name: "orphan", gap: true, hint: "rows without source or without a record of their build" },
+  { code: "c", name: "complete", gap: false, hint: "built, nothing arrived since" },
+  { code: "o", name: "open", gap: false, hint: "the day has not ended, or only just" },
+  { code: "-", name: "idle", gap: false, hint: "no pageviews" },
+  { code: "t", name: "small", gap: false, rare: true, hint: "fewer pageviews than WEB_ANALYTICS_MIN_DAILY_PAGEVIEWS: not worth a build" },
+  { code: "n", name: "not enabled", gap: false, hint: "the team is not pre-aggregated" },
+  { code: "x", name: "outside", gap: false, rare: true, hint: "before the first date that is built" },
 ];
 export const STATE = Object.fromEntries(STATES.map((state) => [state.code, state]));
 export const TABLES = [
@@ -113,7 +113,9 @@ export const taskPath = (dagId, runId, taskId) => `${runPath(dagId, runId)}/task
 
 // The name of a run with a link; a build that no DAG run made has none.
 export function runLink(dagId, runId, text = runId) {
-  return dagId.startsWith("web_analytics_") ? airflowLink(runPath(dagId, runId), text) : text;
+  // A long id breaks before its time and its zone.
+  const parts = text.split(/(?<=__)|(?=T\d)|(?=\+\d)/).flatMap((part, index) => (index ? [element("wbr"), part] : [part]));
+  return dagId.startsWith("web_analytics_") ? airflowLink(runPath(dagId, runId), ...parts) : text;
 }
 
 const numbers = new Intl.NumberFormat("en");

@@ -1,19 +1,22 @@
 // The newest runs, from Airflow, with what each decided, from ClickHouse.
 
-import { airflowLink, count, duration, element, get, moment, ofRegion, own, plural, post, replace, runLink, runPath } from "./page.js";
+import { airflowLink, count, duration, element, get, moment, ofRegion, own, plural, post, replace, runLink, runPath, taskPath } from "./page.js";
 
 const NEWEST_RUNS = 100;
 const SHOWN_AT_FIRST = 15;
-const BACKFILLS = ["web_analytics_backfill", "web_analytics_team_backfill"].map(ofRegion);
+const BACKFILL = ofRegion("web_analytics_backfill");
+const TEAM_BACKFILL = ofRegion("web_analytics_team_backfill");
+const BACKFILLS = [BACKFILL, TEAM_BACKFILL];
 const VALIDATE = ofRegion("web_analytics_validate");
 const DAG_IDS = [...BACKFILLS, VALIDATE, ofRegion("web_analytics_cleanup")];
 
 let showsAll = false;
 
 export async function showRuns(onShowDates) {
-  const [runs, decisions] = await Promise.allSettled([
+  const [runs, decisions, dag] = await Promise.allSettled([
     post("/api/v2/dags/~/dagRuns/list", JSON.stringify({ dag_ids: DAG_IDS, order_by: "-run_after", page_limit: NEWEST_RUNS })),
     get(own("/decisions")),
+    get(`/api/v2/dags/${BACKFILL}`),
   ]);
   const decided = new Map();
   if (decisions.status === "fulfilled") {
@@ -23,7 +26,8 @@ export async function showRuns(onShowDates) {
         decided.set(key, decision);
       }
     }
-    showLastDecision(decisions.value.decisions[0]);
+    const all = decisions.value.decisions;
+    showLastDecision(all.find((each) => each.dag_id === BACKFILL) ?? all[0], dag.value?.is_paused);
   }
   if (runs.status === "rejected") {
     replace("run-summary", `The runs cannot be read: ${runs.reason.message}`);
@@ -85,26 +89,26 @@ function line(run, decision, longest, onShowDates) {
 
 function reasonOf(run, decision) {
   if (!decision) {
-    return [run.conf?.dry_run && BACKFILLS.includes(run.dag_id) ? "dry run: its decision is in its log" : "–"];
+    const isDry = run.conf?.dry_run && BACKFILLS.includes(run.dag_id);
+    return isDry ? ["dry run: ", airflowLink(taskPath(run.dag_id, run.dag_run_id, run.dag_id === BACKFILL ? "decide" : "plan"), "its decision")] : ["–"];
   }
   const left = decision.dates_left ? `; ${plural(decision.dates_left, "date")} left to the next run` : "";
   return [element("strong", {}, decision.status), `: ${decision.reason}${left}`];
 }
 
-function showLastDecision(decision) {
-  if (decision) {
-    replace(
-      "last-decision",
-      "The last run decided, ",
-      moment(decision.logged_at),
-      ": ",
-      element("strong", {}, decision.status),
-      `. ${decision.reason}. `,
-      runLink(decision.dag_id, decision.run_id, "Open the run"),
-    );
-  } else {
-    replace("last-decision", "No run has decided anything yet.");
-  }
+function showLastDecision(decision, isPaused) {
+  const said = decision
+    ? [
+        `The last run of ${decision.dag_id} decided, `,
+        moment(decision.logged_at),
+        ": ",
+        element("strong", {}, decision.status),
+        `. ${decision.reason}. `,
+        runLink(decision.dag_id, decision.run_id, "Open the run"),
+      ]
+    : ["No run has decided anything yet."];
+  const paused = isPaused ? [" ", element("strong", { class: "paused" }, `${BACKFILL} is paused: `), airflowLink(`/dags/${BACKFILL}`, "unpause it"), "."] : [];
+  replace("last-decision", ...said, ...paused);
 }
 
 function summary(list) {
