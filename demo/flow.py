@@ -178,7 +178,8 @@ def serve(*, fresh: bool = False) -> RunningServer:
 
 def show_ui(*, fresh: bool = False) -> None:
     """Airflow with its UI on that server, until it is interrupted."""
-    ui.run(ROOT, serve(fresh=fresh).connection_uri)
+    with ui.alone(HOME):
+        ui.run(ROOT, serve(fresh=fresh).connection_uri)
 
 
 def stop() -> None:

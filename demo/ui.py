@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 DEFAULT_PORT = 8080
 STOP_SECONDS = 10
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Generator[None]:
+    """Two Airflows on one home would take each other's tasks, and FRESH=1 would take the first one's data away.
+
+    :raises RuntimeError: another process is inside for this folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "ui.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError("make ui runs already in this checkout; end it with Ctrl-C first.") from None
+        yield
 
 
 def free_port(wanted: int, host: str = "127.0.0.1") -> int:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo import coverage, verification
+from demo import coverage, ui, verification
 from demo.__main__ import parse_arguments
 from demo.flow import conf_for_days
 from demo.sample_data import planned_gaps
@@ -140,3 +140,11 @@ def test_coverage_without_gaps_says_so():
 def test_arguments(arguments, command, log):
     parsed = parse_arguments(arguments)
     assert (parsed.command, parsed.access_log and str(parsed.access_log)) == (command, log)
+
+
+def test_a_checkout_has_one_ui_at_a_time(tmp_path):
+    for _ in range(2):
+        with ui.alone(tmp_path / "home"):
+            second = ui.alone(tmp_path / "home")
+            with pytest.raises(RuntimeError, match="make ui runs already"):
+                second.__enter__()
