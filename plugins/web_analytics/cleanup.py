@@ -163,13 +163,13 @@ def publish(
     return {name: each["teams"] for name, each in after.items()}
 
 
-def disable(clickhouse: ClickHouse, team_id: int) -> bool:
-    """Disables the team and makes it visible to queries at once.
+def disable(clickhouse: ClickHouse, team_id: int, changed_by: str) -> bool:
+    """Disables the team, in the name of who approved it, and makes it visible to queries at once.
 
     :returns: whether the team is in web_pre_aggregated_teams at all.
     """
     known = clickhouse.query("teams/read_team", {"team_id": team_id})
     if known:
-        clickhouse.run("teams/disable_team", {"team_id": team_id})
+        clickhouse.run("teams/disable_team", {"team_id": team_id, "changed_by": changed_by})
         schema.reload_teams_dictionary(clickhouse)
     return bool(known)

@@ -163,7 +163,7 @@ def disable_team(approval: Mapping[str, Any]) -> None:
         raise AirflowSkipException(f"Team {conf.team_id} stays as it is: disable_team was not asked for.")
     approver, task = _approver(approval), current_task()
     with open_clickhouse(settings, task) as clickhouse:
-        if cleanup.disable(clickhouse, conf.team_id):
+        if cleanup.disable(clickhouse, conf.team_id, approver):
             reason = f"team {conf.team_id} disabled, approved by {approver}"
         else:
             reason = f"team {conf.team_id} is not in web_pre_aggregated_teams: nothing to disable"

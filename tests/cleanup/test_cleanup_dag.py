@@ -185,6 +185,10 @@ def test_the_team_is_disabled_only_when_asked(built, run_dag, conf):
         run = run_dag(DAG, {**conf, "dry_run": False, "disable_team": True})
     assert run.state == "success"
     assert enabled_teams(built) == [1, 3]
+    [(changed_by,)] = built.client.execute(
+        "SELECT enabled_by FROM web_pre_aggregated_teams FINAL WHERE team_id = 2"
+    )
+    assert changed_by.startswith("eve")
     assert built.client.execute("SELECT dictHas(web_pre_aggregated_teams_dict, toUInt64(2))") == [(0,)]
 
 

@@ -126,7 +126,7 @@ def test_each_role_can_do_its_work_and_no_more(acting_as, run_dag, settings, day
         ):
             assert refused(clickhouse.client, statement), statement
         with pytest.raises(QueryFailed, match="Grant the right"):
-            clickhouse.run("teams/disable_team", {"team_id": 1})
+            clickhouse.run("teams/disable_team", {"team_id": 1, "changed_by": "eve"})
 
 
 def system_tables(*folders: str) -> set[str]:
