@@ -71,7 +71,18 @@ def create_tables(clickhouse: ClickHouse) -> None:
         "activity_scans",
     ):
         clickhouse.run(f"schema/create_{statement}")
+    check_registry(clickhouse)
     migrate(clickhouse)
+
+
+def check_registry(clickhouse: ClickHouse) -> None:
+    """:raises SchemaMismatch: the table of the registry's name is PostHog's list of teams."""
+    columns = clickhouse.query("verify/table_columns", {"table_name": "web_pre_aggregated_teams"})
+    if "enabled" not in {row["name"] for row in columns}:
+        raise SchemaMismatch(
+            "web_pre_aggregated_teams has no column enabled, so it is PostHog's own list of teams; "
+            "rename it and drop web_pre_aggregated_teams_dict as docs/upgrading.md says."
+        )
 
 
 def check_one_node(host_names: Iterable[str]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from demo import sample_data
+from tests.conftest import CHECKOUT
 from tests.support import Source, at, differences_from_oracle, found_gaps, leftovers, states
 from web_analytics import schema, sql, validation
 from web_analytics.build import build_partition
@@ -42,6 +45,35 @@ def test_tables_of_a_newer_version_are_refused(web_analytics_schema):
     )
     with pytest.raises(SchemaMismatch, match="9999_from_the_future"):
         schema.migrate(web_analytics_schema)
+
+
+def test_posthogs_own_list_of_teams_is_refused_until_it_was_renamed(clickhouse, clickhouse_server):
+    """It has the name of the registry; the commands are those of docs/upgrading.md."""
+    admin = clickhouse.client
+    admin.execute(
+        "CREATE TABLE web_pre_aggregated_teams (team_id UInt64, enabled_by String DEFAULT 'system', "
+        "version UInt32 DEFAULT toUnixTimestamp(now())) ENGINE = ReplacingMergeTree(version) ORDER BY team_id"
+    )
+    admin.execute("INSERT INTO web_pre_aggregated_teams (team_id) VALUES", [(1,), (2,)])
+    [(database,)] = admin.execute("SELECT currentDatabase()")
+    admin.execute(
+        "CREATE DICTIONARY web_pre_aggregated_teams_dict (team_id UInt64) PRIMARY KEY team_id SOURCE(CLICKHOUSE(QUERY "
+        f"'SELECT team_id FROM `{database}`.`web_pre_aggregated_teams` FINAL WHERE version > 0')) "
+        "LAYOUT(HASHED()) LIFETIME(MIN 3000 MAX 3600)"
+    )
+    with pytest.raises(SchemaMismatch, match="PostHog's own list of teams"):
+        schema.create_tables(clickhouse)
+
+    before, after = re.findall(
+        r"```sql\n(.*?)```", (CHECKOUT / "docs" / "upgrading.md").read_text(), re.DOTALL
+    )
+    for statement in before.strip().removesuffix(";").split(";"):
+        admin.execute(statement)
+    schema.create_tables(clickhouse)
+    schema.create_teams_dictionary(clickhouse, clickhouse_server.user, clickhouse_server.password)
+    admin.execute(after.strip().removesuffix(";"))
+    assert schema.reload_teams_dictionary(clickhouse) == 2
+    assert admin.execute("SELECT dictHas(web_pre_aggregated_teams_dict, toUInt64(2))") == [(1,)]
 
 
 def test_tables_of_the_first_version_become_those_of_this_one(clickhouse, settings):
