@@ -122,6 +122,7 @@ def coverage_query(
             "has_part_name": known.has_part_name,
             "activity_is_kept": is_kept,
             "further_tables": [table.short_name for table in tables.MORE_TABLES],
+            "is_short_range": len(days) <= MAX_DAYS_PER_STATEMENT,
             "with_new": with_new,
             "only_gaps": bool(kinds) and COMPLETE not in kinds,
             "only_missing": with_activity_alone and tuple(kinds) == (MISSING,),

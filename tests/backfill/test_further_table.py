@@ -55,6 +55,7 @@ def test_what_one_build_made_is_complete(source, settings, built, further):
         assert state_of(source, settings, built) == COMPLETE
         add_table(source, name)
     assert state_of(source, settings, built, *further) == COMPLETE
+    assert state_of(source, settings, built, *further, is_short_range=False) == COMPLETE
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,7 @@ def test_a_day_that_the_further_table_lacks_is_inconsistent(source, settings, bu
         source.clickhouse.client.execute(f"{LOST['entry']} SETTINGS mutations_sync = 2")
     assert state_of(source, settings, built, *further) == INCONSISTENT
     assert state_of(source, settings, built, *further, only_gaps=True) == INCONSISTENT
+    assert state_of(source, settings, built, *further, is_short_range=False) == INCONSISTENT
     assert state_of(source, settings, built) == COMPLETE, "without the further table nothing is amiss"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import date, timedelta
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from tests.support import Source, at, differences_from_oracle, fingerprint, found_gaps, leftovers, states
 from web_analytics.build import build_partition
 from web_analytics.decision import COMPLETE, GAP_KINDS, INCONSISTENT, MISSING, ORPHAN, STALE
+from web_analytics.detection import MAX_DAYS_PER_STATEMENT, DetectionScope, planned_teams, store_plan
+from web_analytics.partitions import ONE_DAY, DateRange
 from web_analytics.settings import Settings
-from web_analytics.teams import select_teams
+from web_analytics.teams import TeamSelection, select_teams
 
 IDLE = "idle"
 # One team for each way to a state.
@@ -112,6 +115,37 @@ def test_every_kind_is_told_apart_and_healed_once(source, settings, day):
     source.event(REPLACED_PAGEVIEW, at(day, 20), ingested=at(day, 21))
     assert states(source.clickhouse, settings, [day], [REPLACED_PAGEVIEW]) == {
         (REPLACED_PAGEVIEW, day): (MISSING, MISSING)
+    }
+
+
+def test_the_length_of_the_range_changes_no_state(source, settings, day):
+    """Of few days the teams are held as sets, of many each row of the tables is looked at."""
+    make_every_kind(source, settings, day)
+    long_ago = day - (MAX_DAYS_PER_STATEMENT + 1) * ONE_DAY
+    source.visits([COMPLETE_TEAM], [long_ago], per_day=1)
+    build_partition(source.clickhouse, settings, long_ago, [COMPLETE_TEAM])
+    assert states(source.clickhouse, settings, [long_ago, day], TEAMS) == {
+        (COMPLETE_TEAM, long_ago): (COMPLETE, COMPLETE),
+        **{(team, day): wanted for team, wanted in WANTED.items()},
+    }
+
+
+def test_rows_of_other_days_and_teams_do_not_count(source, settings, days):
+    """The tables' rows are not compared with the range one by one; the team between the two lies in their granule."""
+    before, day, after = reversed(days(3))
+    teams, others = [1, 3], [2, 4]
+    source.visits([*teams, *others], [before, day, after], per_day=1)
+    for each, built in ((before, [*teams, *others]), (day, others), (after, [*teams, *others])):
+        build_partition(source.clickhouse, settings, each, built)
+    for kinds in ((MISSING,), GAP_KINDS):
+        plan_id = str(uuid.uuid4())
+        scope = DetectionScope(DateRange(day, after), kinds, nightly=False)
+        selection = TeamSelection(frozenset(teams))
+        gaps = store_plan(source.clickhouse, settings, scope, selection, plan_id)
+        assert [(gap.partition_date, gap.state, gap.teams) for gap in gaps] == [(day, MISSING, 2)] * 2
+        assert planned_teams(source.clickhouse, plan_id, day) == teams
+    assert states(source.clickhouse, settings, [day], teams) == {
+        (team, day): (MISSING, MISSING) for team in teams
     }
 
 

@@ -39,6 +39,7 @@ SAMPLE_NAMES = {
     # flags and lists change the statement: every combination has to parse
     "counts_sessions": [False, True],
     "has_part_name": [False, True],
+    "is_short_range": [False, True],
     "has_person_overrides": [False, True],
     "materialized_columns": [[], ["mat_$host", "mat_$pathname", "mat_utm_source"]],
     "further_tables": [[], ["paths", "pages"]],

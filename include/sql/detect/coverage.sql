@@ -4,13 +4,15 @@
 -- Parameters: date_start, date_end, min_daily_pageviews, stale_min_events. External table selected_teams (team_id).
 --   further_tables: short names of the tables beside these two, which are compared with them;
 --   activity_is_kept: from web_analytics_activity, else from a scan of the source; with_new, since: see
---   activity/kept.sql; only_gaps: without team-days whose rows are all right.
+--   activity/kept.sql; only_gaps: without team-days whose rows are all right; is_short_range: at most so many days
+--   that the teams of each, also those that are not selected, can be held as sets.
 -- Columns: team_id, partition_date, stats_state, bounces_state, source_pageviews, newest_ingested_at.
 -- Four sources give rows of one narrow form that are aggregated once. marks is a set of bits, 1 and 2: the table has
 -- rows, 4 and 8: the ledger has an entry for it, 16 and 32: an entry with rows; of each further table, from 64 on: it
 -- has rows, and an entry with rows. builds is 0 where the entries of all tables are of one build; only then do they
 -- speak of one reading of the source.
 {% set further = further_tables %}
+{% macro mark(number) %}{{ number if number < 3 else 4 ** number }}{% endmacro %}
 {% set further_rows = namespace(bits=0) %}
 {% for table in further %}{% set further_rows.bits = further_rows.bits + 64 * 4 ** loop.index0 %}{% endfor %}
 {% macro state(has_rows, has_entry, has_entry_with_rows) -%}
@@ -69,10 +71,27 @@ FROM
             )
 {% for table in ["stats", "bounces"] + further %}
             UNION ALL
-            SELECT team_id, toDate(period_bucket, 'UTC'), {{ loop.index if loop.index < 3 else 4 ** loop.index }}, 0, 0, 0, {{ never }}, {{ never }}
+{% if is_short_range %}
+            SELECT team_id, day, {{ mark(loop.index) }}, 0, 0, 0, {{ never }}, {{ never }}
+            FROM
+            (
+                SELECT YYYYMMDDToDate(_partition_value.1) AS day, groupUniqArray(team_id) AS teams
+                FROM web_pre_aggregated_{{ table }}
+                -- Partitions are days, so the index alone keeps to the range. A condition that is checked for each
+                -- row costs as much as all else that is done for it.
+                WHERE indexHint(
+                    period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
+                    AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams))
+                GROUP BY _partition_value.1
+            )
+            ARRAY JOIN teams AS team_id
+            WHERE team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+{% else %}
+            SELECT team_id, toDate(period_bucket, 'UTC'), {{ mark(loop.index) }}, 0, 0, 0, {{ never }}, {{ never }}
             FROM web_pre_aggregated_{{ table }}
             WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
               AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+{% endif %}
 {% endfor %}
             UNION ALL
             SELECT
