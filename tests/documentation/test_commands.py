@@ -154,8 +154,12 @@ def test_every_link_leads_to_a_file():
                 )
 
 
+# What make demo, ui, bench and chaos write; which of their files are there depends on what was run.
+MADE_HERE = {".airflow", ".demo", ".bench", ".chaos"}
+
+
 def test_every_file_that_is_named_exists():
-    folders = {path.name for path in CHECKOUT.iterdir() if path.is_dir()}
+    folders = {path.name for path in CHECKOUT.iterdir() if path.is_dir()} - MADE_HERE
     for document, span in spans():
         if re.fullmatch(r"[\w.-]+/[\w./-]+", span) and span.split("/")[0] in folders:
             is_an_example = re.search(r"NAME|_paths\.sql", span)

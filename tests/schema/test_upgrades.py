@@ -65,7 +65,7 @@ def test_posthogs_own_list_of_teams_is_refused_until_it_was_renamed(clickhouse, 
         schema.create_tables(clickhouse)
 
     before, after = re.findall(
-        r"```sql\n(.*?)```", (CHECKOUT / "docs" / "upgrading.md").read_text(), re.DOTALL
+        r"```text\n(.*?)```", (CHECKOUT / "docs" / "upgrading.md").read_text(), re.DOTALL
     )
     for statement in before.strip().removesuffix(";").split(";"):
         admin.execute(statement)
