@@ -103,6 +103,12 @@ def test_the_services_complete_a_backfill_though_a_worker_is_killed(stack, monke
     assert stack.state(run) == "success", ended
     assert ended[victim["task_id"], victim["map_index"]]["try_number"] > victim["try_number"]
 
+    # It has started the first backfill of teams that are new to it.
+    active = "/api/v2/dags/~/dagRuns?state=queued&state=running"
+    wait_for(lambda: not stack.call("GET", active)["dag_runs"], 400, "the end of all other runs")
+    ended_runs = stack.call("GET", "/api/v2/dags/~/dagRuns")["dag_runs"]
+    assert {each["state"] for each in ended_runs} == {"success"}, ended_runs
+
     from web_analytics.clickhouse import ClickHouse
 
     monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", stack.clickhouse_uri)

@@ -1,10 +1,10 @@
--- Creates the append-only history of decisions, attempts, validations, cleanups and health checks.
+-- Creates the append-only history: decisions, attempts, validations and all else that `kind` names.
 -- Parameters: none.
 CREATE TABLE IF NOT EXISTS web_analytics_backfill_log{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
 (
     logged_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'),
     kind LowCardinality(String)
-        COMMENT 'decision, attempt, validation, cleanup, team (its registration changed) or health',
+        COMMENT 'decision, attempt, validation, adoption, cleanup, team (its registration changed) or health',
     dag_id LowCardinality(String),
     run_id String,
     task_id LowCardinality(String),
