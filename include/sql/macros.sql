@@ -4,7 +4,7 @@
   dimensions        the columns, beside host and device_type, that both tables group by
   common_columns    everything both tables group by, in the order of their sorting key
   bucket(minutes)   the bucket of an event: a function of one row alone (docs/semantics.md)
-  rows_of_days(teams, minutes, condition)   narrow columns of the events of [date_start, date_end), with their bucket
+  rows_of_days(teams, minutes)   narrow columns of the rows of the source in [date_start, date_end), with their bucket
   in_days()         the filter for the buckets of [date_start, date_end): on the plain timestamp too, so that
                     only the two days are read that a bucket's events can lie in
 #}
@@ -28,17 +28,15 @@ timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
     AND period_bucket >= toDateTime(%(date_start)s, 'UTC')
     AND period_bucket < toDateTime(%(date_end)s, 'UTC')
 {%- endmacro %}
-{% macro rows_of_days(teams, minutes, condition) -%}
+{% macro rows_of_days(teams, minutes) -%}
 SELECT *
-        FROM
-        (
-            SELECT
-                team_id, uuid, event, timestamp, ingested_at, session_id, distinct_id, person_id,
-                if(event IN {{ pageview_events }}, pathname, '') AS path,
-                {{ bucket(minutes) }} AS period_bucket
-            FROM web_analytics_source_events
-            WHERE team_id IN (SELECT team_id FROM {{ teams }})
-              AND {{ condition }}
-        )
-        WHERE {{ in_days() }}
+    FROM
+    (
+        SELECT
+            team_id, uuid, event, timestamp, ingested_at, session_id, distinct_id, person_id, pathname,
+            {{ bucket(minutes) }} AS period_bucket
+        FROM web_analytics_source_events
+        WHERE team_id IN (SELECT team_id FROM {{ teams }})
+    )
+    WHERE {{ in_days() }}
 {%- endmacro %}

@@ -48,6 +48,10 @@ class Build:
         return f"{self.lock.table_prefix}teams"
 
     @property
+    def events(self) -> str:
+        return f"{self.lock.table_prefix}events"
+
+    @property
     def repeated(self) -> str:
         return f"{self.lock.table_prefix}repeated"
 
@@ -181,6 +185,7 @@ def build_partition(
 
 def create_tables(clickhouse: ClickHouse, build: Build) -> None:
     clickhouse.run("backfill/create_build_teams", names={"build_teams": build.build_teams})
+    clickhouse.run("backfill/create_events", names={"events": build.events})
     clickhouse.run("backfill/create_repeated", names={"repeated": build.repeated})
     clickhouse.run("backfill/create_visits", names={"visits": build.visits})
     clickhouse.run("backfill/create_sessions", names={"sessions": build.sessions})
@@ -208,6 +213,7 @@ def fill_build_teams(clickhouse: ClickHouse, build: Build, team_ids: Iterable[in
 def _fill_sessions(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
     names = {
         "build_teams": build.build_teams,
+        "events": build.events,
         "repeated": build.repeated,
         "visits": build.visits,
         "sessions": build.sessions,
@@ -216,10 +222,11 @@ def _fill_sessions(clickhouse: ClickHouse, settings: Settings, build: Build) -> 
     people_are_merged = clickhouse.query("source/has_person_overrides")[0]["has_person_overrides"]
 
     def fill() -> None:
-        for table in (build.repeated, build.visits, build.sessions):
+        for table in (build.events, build.repeated, build.visits, build.sessions):
             clickhouse.run("backfill/truncate", names={"table": table})
-        clickhouse.run("backfill/fill_repeated", build.day, names, heavy=True)
-        clickhouse.run("backfill/fill_visits", build.day, names, heavy=True)
+        clickhouse.run("backfill/fill_events", build.day, names, heavy=True)
+        clickhouse.run("backfill/fill_repeated", names=names, heavy=True)
+        clickhouse.run("backfill/fill_visits", names=names, heavy=True)
         clickhouse.run(
             "backfill/fill_sessions",
             build.day,
@@ -247,7 +254,9 @@ def _fill_fresh(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable)
 def verify(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
     if moved_on := _source_differences(clickhouse, settings, build):
         log.info(
-            "%s: the source has moved on for %d teams; staging once more", build.partition_date, len(moved_on)
+            "%s: the source has moved on for %d teams; staging once more",
+            build.partition_date,
+            len({each["team_id"] for each in moved_on}),
         )
         _fill_sessions(clickhouse, settings, build)
         for table in BUILT_TABLES:
@@ -256,7 +265,7 @@ def verify(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
             first = moved_on[0]
             raise VerificationFailed(
                 f"{build.partition_date}: the staged sessions of team {first['team_id']} hold {first['found']} "
-                f"pageviews, the source {first['expected']}, although they were staged twice; nothing was "
+                f"{first['measure']}, the source {first['expected']}, although they were staged twice; nothing was "
                 "published. If events of this day are still arriving, run again later."
             )
     differences = clickhouse.query(
@@ -280,10 +289,11 @@ def verify(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
 
 def _source_differences(clickhouse: ClickHouse, settings: Settings, build: Build) -> list[dict[str, Any]]:
     return clickhouse.query(
-        "verify/compare_sessions_with_source",
+        "verify/compare_stage_with_source",
         build.day,
         {
             "build_teams": build.build_teams,
+            "events": build.events,
             "repeated": build.repeated,
             "sessions": build.sessions,
             "bucket_minutes": settings.bucket_minutes,
@@ -299,10 +309,20 @@ def assemble_clone(clickhouse: ClickHouse, build: Build, table: PreAggregatedTab
 
     def assemble() -> None:
         clickhouse.run("backfill/truncate", names={"table": clone})
-        clickhouse.run("backfill/attach_partition", partition, {"table": clone, "source_table": table.name})
-        clickhouse.run(
-            "backfill/delete_build_teams", names={"clone": clone, "build_teams": build.build_teams}
-        )
+        stored = clickhouse.query(
+            "backfill/count_stored_rows",
+            build.day,
+            {"target": table.name, "build_teams": build.build_teams},
+        )[0]
+        if stored["kept"]:
+            clickhouse.run(
+                "backfill/attach_partition", partition, {"table": clone, "source_table": table.name}
+            )
+        # Masking rows costs as much as writing them: a day that is new, or new as a whole, has none to mask.
+        if stored["kept"] and stored["replaced"]:
+            clickhouse.run(
+                "backfill/delete_build_teams", names={"clone": clone, "build_teams": build.build_teams}
+            )
         clickhouse.run(
             "backfill/attach_partition", partition, {"table": clone, "source_table": build.fresh(table)}
         )

@@ -171,7 +171,7 @@ def acquire(
     if not _is_held_by(
         clickhouse, lock
     ):  # the old owner released its lock just now, the marker means nothing
-        clickhouse.run("lock/drop_table", names={"table": marker})
+        _drop(clickhouse, [marker])
         return acquire(clickhouse, partition_date, owner, ttl=ttl, activity=activity)
     log.warning(
         "Took over the lock of %s from run %s of %s, which was last renewed at %s UTC.",
@@ -204,9 +204,7 @@ def _is_held_by(clickhouse: ClickHouse, lock: Lock) -> bool:
 
 def _drop_markers_without_lock(clickhouse: ClickHouse, lock: Lock) -> None:
     """Drops what a release that was broken off left; the new lock's token is in none of them."""
-    prefix = _takeover_prefix(lock.partition_date)
-    for row in clickhouse.query("lock/list_build_tables", {"prefix": prefix}):
-        clickhouse.run("lock/drop_table", names={"table": row["name"]})
+    _drop_by_prefix(clickhouse, _takeover_prefix(lock.partition_date))
 
 
 def _last_renewal(clickhouse: ClickHouse, held: HeldLock) -> tuple[datetime, datetime]:
@@ -257,18 +255,18 @@ def release(clickhouse: ClickHouse, lock: Lock) -> None:
         return
     # The lock first: without it, markers mean nothing, while without its marker the lock would be the old owner's.
     for table in (lock.table, *held.markers):
-        clickhouse.run("lock/drop_table", names={"table": table})
+        _drop(clickhouse, [table])
 
 
 def drop_build_tables(clickhouse: ClickHouse, lock: Lock) -> None:
     """Drops the per-run tables of a lock's token, as many as are there."""
-    _drop_tables(clickhouse, lock.table_prefix)
+    _drop_by_prefix(clickhouse, lock.table_prefix)
 
 
 def drop_all_build_tables(clickhouse: ClickHouse, lock: Lock) -> None:
     """Drops the per-run tables of the lock's date whatever their token: its own, and what a former owner or a
     takeover that was broken off left. Only the holder of the lock may do this, and before it builds."""
-    _drop_tables(clickhouse, _build_prefix(lock.partition_date))
+    _drop_by_prefix(clickhouse, _build_prefix(lock.partition_date))
 
 
 def sweep(
@@ -300,6 +298,10 @@ def sweep(
     return cleared
 
 
-def _drop_tables(clickhouse: ClickHouse, prefix: str) -> None:
-    for row in clickhouse.query("lock/list_build_tables", {"prefix": prefix}):
-        clickhouse.run("lock/drop_table", names={"table": row["name"]})
+def _drop_by_prefix(clickhouse: ClickHouse, prefix: str) -> None:
+    _drop(clickhouse, [row["name"] for row in clickhouse.query("lock/list_build_tables", {"prefix": prefix})])
+
+
+def _drop(clickhouse: ClickHouse, tables: list[str]) -> None:
+    if tables:
+        clickhouse.run("lock/drop_tables", names={"tables": tables})

@@ -152,7 +152,7 @@ def test_a_lock_of_which_a_query_runs_is_not_taken_over_for_its_age(clickhouse):
 def test_a_broken_off_release_leaves_nothing_behind(clickhouse):
     locks.acquire(clickhouse, DAY, ANNA)
     locks.acquire(clickhouse, DAY, BERT, activity=says(RunActivity.ENDED))
-    clickhouse.run("lock/drop_table", names={"table": locks.lock_table(DAY)})  # and then it was killed
+    clickhouse.run("lock/drop_tables", names={"tables": [locks.lock_table(DAY)]})  # and then it was killed
     lock = locks.acquire(clickhouse, DAY, ANNA)
     locks.release(clickhouse, lock)
     assert leftovers(clickhouse) == []

@@ -1,11 +1,8 @@
--- Lists the events of a day that have several rows in the source: sent or ingested more than once. A row's bucket is
--- not needed to tell; an event of the next day on the list does no harm.
--- Parameters: date_start, date_end.
+-- Lists the events of a day that have several rows: sent or ingested more than once. An event of which only another
+-- team, or another bucket, has a second row does no harm on the list.
+-- Parameters: none.
 INSERT INTO {{ repeated }} (uuid)
 SELECT uuid
-FROM web_analytics_source_events
-WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
-  AND timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
-  AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC') + INTERVAL 1 DAY
+FROM {{ events }}
 GROUP BY uuid
 HAVING count() > 1

@@ -42,7 +42,7 @@ SELECT
 FROM {{ visits }} AS visits
 ANY INNER JOIN
 (
-    SELECT team_id, uuid, timestamp, ingested_at, session_id, {{ carried | join(", ") }}
+    SELECT team_id, uuid, timestamp, ingested_at, {{ carried | join(", ") }}
     FROM web_analytics_source_events
     WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
       AND event IN {{ macros.pageview_events }}
@@ -54,7 +54,6 @@ ANY INNER JOIN
     AND visits.first_uuid = first_pageviews.uuid
     AND visits.first_timestamp = first_pageviews.timestamp
     AND visits.first_ingested_at = first_pageviews.ingested_at
-    AND visits.session_id = first_pageviews.session_id
 {% if has_person_overrides %}
 LEFT ANY JOIN merged_people
     ON visits.team_id = merged_people.team_id AND visits.distinct_id = merged_people.distinct_id

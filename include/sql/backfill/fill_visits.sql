@@ -1,7 +1,6 @@
--- Lists the visits of a day in one pass over narrow columns of all its events. Rows of one (team, uuid) in one
--- bucket are one event, and its newest ingested version holds: the few events with several rows are reduced to that
--- version first, all others are taken as they are.
--- Parameters: date_start, date_end.
+-- Lists the visits of a day. Rows of one (team, uuid) in one bucket are one event, and its newest ingested version
+-- holds: the few events with several rows are reduced to that version first, all others are taken as they are.
+-- Parameters: none.
 {% import "macros.sql" as macros %}
 INSERT INTO {{ visits }}
 (
@@ -30,38 +29,33 @@ FROM
         session_id,
         min(timestamp) AS first_event,
         max(timestamp) AS last_event,
-        -- By its id, so that an event of which a second row arrives just now is not taken for two.
+        -- By its id, so that an event that the list lacks is not taken for two.
         minIf(uuid, event IN {{ macros.activity_events }}) = maxIf(uuid, event IN {{ macros.activity_events }})
             AS has_at_most_one_activity,
         arraySort(groupArrayIf(
-            (timestamp, uuid, ingested_at, path, distinct_id, person_id),
+            (timestamp, uuid, ingested_at, pathname, distinct_id, person_id),
             event IN {{ macros.pageview_events }} AND session_id != '')) AS pageviews,
         sum(event_rows) AS source_events,
         max(ingested_at) AS newest_ingested_at
     FROM
     (
         SELECT *, toUInt64(1) AS event_rows
-        FROM
-        (
-        {{ macros.rows_of_days(build_teams, bucket_minutes, "uuid NOT IN (SELECT uuid FROM " ~ repeated ~ ")") }}
-        )
+        FROM {{ events }}
+        WHERE uuid NOT IN (SELECT uuid FROM {{ repeated }})
         UNION ALL
         SELECT
-            team_id, uuid, newest.3, newest.2, newest.1, newest.4, newest.5, newest.6, newest.7, period_bucket,
-            event_rows
+            period_bucket, team_id, newest.4, uuid, newest.3, newest.2, newest.1, newest.5, newest.6, newest.7, event_rows
         FROM
         (
             SELECT
+                period_bucket,
                 team_id,
                 uuid,
-                period_bucket,
-                max((ingested_at, timestamp, event, session_id, distinct_id, person_id, path)) AS newest,
+                max((ingested_at, timestamp, event, session_id, pathname, distinct_id, person_id)) AS newest,
                 count() AS event_rows
-            FROM
-            (
-        {{ macros.rows_of_days(build_teams, bucket_minutes, "uuid IN (SELECT uuid FROM " ~ repeated ~ ")") }}
-            )
-            GROUP BY team_id, uuid, period_bucket
+            FROM {{ events }}
+            WHERE uuid IN (SELECT uuid FROM {{ repeated }})
+            GROUP BY period_bucket, team_id, uuid
         )
     )
     GROUP BY period_bucket, team_id, session_id

@@ -5,13 +5,11 @@ WITH
     (
         SELECT
             team_id,
-            [
-                ('pageviews', toInt64(sum(length(pathnames)))),
-                ('sessions', toInt64(uniq(session_id))),
-                ('bounces', toInt64(sum(is_bounce))),
-                ('duration', sum(duration_seconds)),
-                ('session_count', toInt64(count()))
-            ] AS measures
+            toInt64(sum(length(pathnames))) AS pageviews,
+            toInt64(uniq(session_id)) AS sessions,
+            toInt64(sum(is_bounce)) AS bounces,
+            sum(duration_seconds) AS duration,
+            toInt64(count()) AS session_count
         FROM {{ sessions }}
         GROUP BY team_id
     ),
@@ -19,10 +17,8 @@ WITH
     (
         SELECT
             team_id,
-            [
-                ('pageviews', toInt64(sumMerge(pageviews_count_state))),
-                ('sessions', toInt64(uniqMerge(sessions_uniq_state)))
-            ] AS measures
+            toInt64(sumMerge(pageviews_count_state)) AS pageviews,
+            toInt64(uniqMerge(sessions_uniq_state)) AS sessions
         FROM {{ fresh_stats }}
         GROUP BY team_id
     ),
@@ -30,33 +26,49 @@ WITH
     (
         SELECT
             team_id,
-            [
-                ('pageviews', toInt64(sumMerge(pageviews_count_state))),
-                ('sessions', toInt64(uniqMerge(sessions_uniq_state))),
-                ('bounces', toInt64(sumMerge(bounces_count_state))),
-                ('duration', sumMerge(total_session_duration_state)),
-                ('session_count', toInt64(sumMerge(total_session_count_state)))
-            ] AS measures
+            toInt64(sumMerge(pageviews_count_state)) AS pageviews,
+            toInt64(sumMerge(bounces_count_state)) AS bounces,
+            sumMerge(total_session_duration_state) AS duration,
+            toInt64(sumMerge(total_session_count_state)) AS session_count
         FROM {{ fresh_bounces }}
         GROUP BY team_id
     )
 SELECT
-    table_name,
+    row.1 AS table_name,
     team_id,
-    pair.1 AS measure,
-    sumIf(pair.2, side = 'expected') AS expected,
-    sumIf(pair.2, side = 'found') AS found
+    row.2 AS measure,
+    sum(row.3) AS expected,
+    sum(row.4) AS found
 FROM
 (
-    SELECT '{{ stats }}' AS table_name, 'expected' AS side, team_id, arraySlice(measures, 1, 2) AS measures FROM staged
+    SELECT team_id,
+        [
+            ('{{ stats }}', 'pageviews', pageviews, 0),
+            ('{{ stats }}', 'sessions', sessions, 0),
+            ('{{ bounces }}', 'pageviews', pageviews, 0),
+            ('{{ bounces }}', 'bounces', bounces, 0),
+            ('{{ bounces }}', 'duration', duration, 0),
+            ('{{ bounces }}', 'session_count', session_count, 0)
+        ] AS rows
+    FROM staged
     UNION ALL
-    SELECT '{{ stats }}', 'found', team_id, measures FROM found_stats
+    SELECT team_id,
+        [
+            ('{{ stats }}', 'pageviews', 0, pageviews),
+            ('{{ stats }}', 'sessions', 0, sessions)
+        ]
+    FROM found_stats
     UNION ALL
-    SELECT '{{ bounces }}', 'expected', team_id, measures FROM staged
-    UNION ALL
-    SELECT '{{ bounces }}', 'found', team_id, measures FROM found_bounces
+    SELECT team_id,
+        [
+            ('{{ bounces }}', 'pageviews', 0, pageviews),
+            ('{{ bounces }}', 'bounces', 0, bounces),
+            ('{{ bounces }}', 'duration', 0, duration),
+            ('{{ bounces }}', 'session_count', 0, session_count)
+        ]
+    FROM found_bounces
 )
-ARRAY JOIN measures AS pair
+ARRAY JOIN rows AS row
 GROUP BY table_name, team_id, measure
 HAVING expected != found
 ORDER BY table_name, team_id, measure

@@ -1,0 +1,54 @@
+-- Compares what was staged of a day with the source, which is read anew, team by team.
+-- event rows: the rows of the source against the listed events. A difference means that the source has moved on since
+-- they were listed, or that the list was cut short. Of an event on the list of repeated ones its rows count once,
+-- since the engine may merge them at any time.
+-- pageviews: the listed events against the sessions. What is not on the list of repeated events is counted by id: an
+-- event that the list lacks is not counted twice here too.
+-- Parameters: date_start, date_end. Columns: team_id, measure, expected, found; no row where all is equal.
+{% import "macros.sql" as macros %}
+{% macro event_rows(side, rows) -%}
+SELECT
+        team_id, 'event rows' AS measure, '{{ side }}' AS side,
+        countIf(NOT is_repeated) + uniqExactIf((period_bucket, uuid), is_repeated) AS counted
+    FROM
+    (
+        SELECT team_id, period_bucket, uuid, uuid IN (SELECT uuid FROM {{ repeated }}) AS is_repeated
+        FROM {{ rows }}
+    )
+    GROUP BY team_id
+{%- endmacro %}
+SELECT
+    toUInt64(team_id) AS team_id,
+    measure,
+    sumIf(counted, side = 'expected') AS expected,
+    sumIf(counted, side = 'found') AS found
+FROM
+(
+    {{ event_rows("expected", "(" ~ macros.rows_of_days(build_teams, bucket_minutes) ~ ")") }}
+    UNION ALL
+    {{ event_rows("found", events) }}
+    UNION ALL
+    SELECT team_id, 'pageviews', 'expected', uniqExact(period_bucket, uuid)
+    FROM {{ events }}
+    WHERE event IN {{ macros.pageview_events }} AND session_id != ''
+      AND uuid NOT IN (SELECT uuid FROM {{ repeated }})
+    GROUP BY team_id
+    UNION ALL
+    SELECT team_id, 'pageviews', 'expected', countIf(newest.1 IN {{ macros.pageview_events }} AND newest.2 != '')
+    FROM
+    (
+        SELECT team_id, argMax((event, session_id), (ingested_at, timestamp, event, session_id)) AS newest
+        FROM {{ events }}
+        WHERE uuid IN (SELECT uuid FROM {{ repeated }})
+        GROUP BY team_id, period_bucket, uuid
+    )
+    GROUP BY team_id
+    UNION ALL
+    SELECT toInt64(team_id), 'pageviews', 'found', sum(length(pathnames))
+    FROM {{ sessions }}
+    GROUP BY team_id
+)
+GROUP BY team_id, measure
+HAVING expected != found
+ORDER BY team_id, measure
+LIMIT 100
