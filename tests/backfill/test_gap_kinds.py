@@ -149,6 +149,22 @@ def test_rows_of_other_days_and_teams_do_not_count(source, settings, days):
     }
 
 
+def test_an_answer_about_some_teams_leaves_nothing_behind_for_others(source, settings, days):
+    """ClickHouse's cache of what a condition leaves out does not tell the conditions of indexHint apart."""
+    newer, older = days(2)
+    source.visits([1], [newer], per_day=1)
+    source.visits([2], [older], per_day=1)
+    build_partition(source.clickhouse, settings, newer, [1])
+    build_partition(source.clickhouse, settings, older, [2])
+    complete = {(1, newer): (COMPLETE, COMPLETE), (2, older): (COMPLETE, COMPLETE)}
+    for teams in ([1], [2], [1, 2]):
+        scope = DetectionScope(DateRange(older, newer + ONE_DAY), (MISSING,), nightly=False)
+        selection = TeamSelection(frozenset(teams))
+        assert store_plan(source.clickhouse, settings, scope, selection, str(uuid.uuid4())) == []
+        found = states(source.clickhouse, settings, [older, newer], teams)
+        assert found == {pair: state for pair, state in complete.items() if pair[0] in teams}
+
+
 def test_a_table_without_rows_is_missing_whatever_else_is_wrong(source, settings, day):
     source.visits([1], [day], per_day=1)
     build_partition(source.clickhouse, settings, day, [1])
