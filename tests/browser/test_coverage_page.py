@@ -168,6 +168,7 @@ def test_what_others_named_is_shown_as_text(log_in, browser_source):
     frame.locator("input[name=team_ids]").fill(HOSTILE)
     frame.get_by_role("button", name="Show", exact=True).click()
     expect(frame.locator("#error")).to_contain_text("<img src=x onerror=")
+    expect(frame.locator("#verdict")).to_contain_text("could not be read; what is shown was read before")
     assert frame.locator("img").count() == 0
     assert page.title() != "taken over"
     assert frame.locator("body").evaluate("() => document.title") == "Web analytics coverage"
@@ -189,6 +190,8 @@ def test_the_map_is_used_with_the_keyboard_alone(log_in):
     focused.press("ArrowDown")
     expect(focused).to_have_attribute("aria-label", re.compile(", bounces, "))
     expect(frame.locator("#tip")).to_contain_text("bounces")
+    frame.locator("#map").dispatch_event("scroll")
+    expect(frame.locator("#tip")).to_be_hidden()
     focused.press("Enter")
     expect(frame.locator("table.numbers")).to_be_visible()
     focused.press("Shift+ArrowLeft")
@@ -197,6 +200,13 @@ def test_the_map_is_used_with_the_keyboard_alone(log_in):
     expect(frame.locator("#target")).to_contain_text("3 days")
     focused.press("Escape")
     expect(frame.locator("td.selected")).to_have_count(0)
+
+
+def test_a_finger_selects_where_it_taps(log_in):
+    frame = open_from_navigation(log_in("vera", has_touch=True))
+    cell(frame, 4, "stats", gap_days()[0]).tap()
+    expect(frame.locator("td.selected")).to_have_count(1)
+    expect(frame.locator("table.numbers")).to_be_visible()
 
 
 def test_filters_narrow_what_is_shown(log_in):
@@ -291,6 +301,7 @@ def test_it_claims_no_more_than_it_knows(log_in, airflow, query, said):
     page.goto(f"{airflow.base}{PATH}?{query}")
     expect(page.locator("#verdict")).to_contain_text(said)
     expect(page.locator("#error")).to_be_visible(visible=query == "days=0")
+    expect(page.locator("#legend")).to_contain_text("missing")
 
 
 def test_the_legend_says_what_each_state_means(log_in):

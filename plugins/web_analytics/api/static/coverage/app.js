@@ -73,6 +73,7 @@ async function load() {
     replace("error");
     fillForm();
     drawVerdict();
+    drawLegend(data.teams);
     drawAsOf();
     drawBanner();
     map.show(data, data.run?.dates ?? []);
@@ -85,8 +86,8 @@ async function load() {
   } catch (error) {
     if (request === latest) {
       replace("error", error.message);
+      replace("verdict", `The state of the tables could not be read${data ? "; what is shown was read before" : ""}.`);
       if (!data) {
-        replace("verdict", "The state of the tables could not be read.");
         form.team_ids.value = query.get("team_ids") ?? "";
       }
     }
@@ -151,7 +152,11 @@ function drawVerdict() {
       `: ${kinds.map((state) => `${count(totals[state.name])} ${state.name}`).join(", ")} (team, day, table); the oldest is of ${totals.oldest_gap}, ${plural(age, "day")} ago.`,
     );
   }
-  const codes = new Set(data.teams.flatMap((team) => [...team.states.stats, ...team.states.bounces]));
+}
+
+// teams: the shown ones; rare states are explained where one of them has such a day.
+function drawLegend(teams) {
+  const codes = new Set(teams.flatMap((team) => [...team.states.stats, ...team.states.bounces]));
   const shown = STATES.filter((state) => !state.rare || codes.has(state.code));
   const swatch = (state) => element("span", { class: `swatch s-${state.code === "-" ? "idle" : state.code}` });
   replace("legend", shown.map((state) => element("li", { title: state.hint }, swatch(state), state.name)));
@@ -273,6 +278,7 @@ function runsAgain() {
 if (!query.has("page_size")) {
   query.set("page_size", PAGE_SIZE);
 }
+drawLegend([]);
 load();
 runsAgain();
 get(own("/actions")).then(

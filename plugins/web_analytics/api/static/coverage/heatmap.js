@@ -29,6 +29,7 @@ export class HeatMap {
     place.addEventListener("keydown", (event) => this.keyed(event));
     addEventListener("pointerup", () => this.released());
     addEventListener("resize", () => this.resize());
+    addEventListener("scroll", () => this.hideTip(), { capture: true, passive: true });
   }
 
   show(data, markedDates) {
