@@ -50,7 +50,8 @@ def detect(clickhouse, settings, days, team_ids, kinds) -> None:
 
     selection = TeamSelection(frozenset(team_ids))
     known = activity.coverage_of(clickhouse, settings)
-    for piece in detection.in_pieces(days, len(team_ids)):
+    only_missing = detection.asks_only_missing(settings, kinds)
+    for piece in detection.in_pieces(days, len(team_ids), only_missing=only_missing):
         query = detection.coverage_query(
             clickhouse, settings, piece, kinds=kinds, may_be_behind=True, known=known
         )

@@ -74,6 +74,18 @@ def test_missing_days_are_the_same_whichever_way_they_are_asked_for(
     )
 
 
+def test_every_day_of_a_long_range_is_found_once(source, settings, days):
+    """Missing days alone are looked for in pieces of 62 days, all kinds in pieces of 31."""
+    newest = days(1)[0]
+    sent = [newest - back * ONE_DAY for back in (0, 30, 31, 61, 62, 99)]
+    source.visits([1, 2], sent, per_day=1)
+    for day in sent:
+        build_partition(source.clickhouse, settings, day, [2])
+    alone = detected(source.clickhouse, settings, sent, (MISSING,))
+    assert [day for day, *_ in alone] == [day for day in reversed(sent) for _ in TABLES]
+    assert alone == detected(source.clickhouse, settings, sent, GAP_KINDS)
+
+
 def test_a_day_built_without_rows_is_missing_again_only_when_more_arrives(source, settings, days):
     clickhouse, days = source.clickhouse, days(1)
 
