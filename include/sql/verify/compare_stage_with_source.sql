@@ -6,17 +6,8 @@
 -- event that the list lacks is not counted twice here too.
 -- Parameters: date_start, date_end. Columns: team_id, measure, expected, found; no row where all is equal.
 {% import "macros.sql" as macros %}
-{% macro event_rows(side, rows) -%}
-SELECT
-        team_id, 'event rows' AS measure, '{{ side }}' AS side,
-        countIf(NOT is_repeated) + uniqExactIf((period_bucket, uuid), is_repeated) AS counted
-    FROM
-    (
-        SELECT team_id, period_bucket, uuid, uuid IN (SELECT uuid FROM {{ repeated }}) AS is_repeated
-        FROM {{ rows }}
-    )
-    GROUP BY team_id
-{%- endmacro %}
+{% set event_rows = "countIf(NOT is_repeated) + uniqExactIf((period_bucket, uuid), is_repeated)" %}
+{% set is_repeated = "uuid IN (SELECT uuid FROM " ~ repeated ~ ") AS is_repeated" %}
 SELECT
     toUInt64(team_id) AS team_id,
     measure,
@@ -24,15 +15,35 @@ SELECT
     sumIf(counted, side = 'found') AS found
 FROM
 (
-    {{ event_rows("expected", "(" ~ macros.rows_of_days(build_teams, bucket_minutes) ~ ")") }}
-    UNION ALL
-    {{ event_rows("found", events) }}
-    UNION ALL
-    SELECT team_id, 'pageviews', 'expected', uniqExact(period_bucket, uuid)
-    FROM {{ events }}
-    WHERE event IN {{ macros.pageview_events }} AND session_id != ''
-      AND uuid NOT IN (SELECT uuid FROM {{ repeated }})
+    SELECT team_id, 'event rows' AS measure, 'expected' AS side, {{ event_rows }} AS counted
+    FROM
+    (
+        SELECT team_id, period_bucket, uuid, {{ is_repeated }}
+        FROM
+        (
+    {{ macros.rows_of_days(build_teams, bucket_minutes) }}
+        )
+    )
     GROUP BY team_id
+    UNION ALL
+    SELECT team_id, count.1, count.2, count.3
+    FROM
+    (
+        SELECT
+            team_id,
+            [
+                ('event rows', 'found', {{ event_rows }}),
+                ('pageviews', 'expected',
+                 uniqExactIf(uuid, NOT is_repeated AND event IN {{ macros.pageview_events }} AND session_id != ''))
+            ] AS counts
+        FROM
+        (
+            SELECT team_id, period_bucket, uuid, event, session_id, {{ is_repeated }}
+            FROM {{ events }}
+        )
+        GROUP BY team_id
+    )
+    ARRAY JOIN counts AS count
     UNION ALL
     SELECT team_id, 'pageviews', 'expected', countIf(newest.1 IN {{ macros.pageview_events }} AND newest.2 != '')
     FROM
