@@ -101,7 +101,8 @@ def refresh(
         _scan(clickhouse, settings, coverage, "extension", days)
     if coverage.is_due_for_reconciliation:
         everything = DateRange(min(covered_from, needed.start), coverage.horizon)
-        for days in chunks(everything, DAYS_PER_SCAN):
+        # The newest days last: only with them is a reconciliation done, and one that broke off begins anew.
+        for days in reversed(list(chunks(everything, DAYS_PER_SCAN))):
             _scan(clickhouse, settings, coverage, "reconciliation", days)
     return coverage_of(clickhouse, settings)
 

@@ -137,6 +137,19 @@ def test_the_weekly_scan_finds_what_came_with_an_old_ingestion_time_and_forgets_
     assert coverage(source.clickhouse, settings, days(4)) == (scanned, True)
 
 
+def test_a_weekly_scan_that_broke_off_begins_anew(source, settings, days):
+    wanted = range_of(days(40))
+    activity.refresh(source.clickhouse, settings, wanted)
+    a_week_ago(source)
+    assert not activity.refresh(source.clickhouse, settings, wanted).is_due_for_reconciliation
+    scans = "web_analytics_activity_scans WHERE kind = 'reconciliation'"
+    source.clickhouse.client.execute(
+        f"DELETE FROM {scans} AND date_end = (SELECT max(date_end) FROM {scans})"
+    )
+    assert source.clickhouse.client.execute(f"SELECT count() FROM {scans}") == [(1,)]
+    assert activity.coverage_of(source.clickhouse, settings).is_due_for_reconciliation
+
+
 def a_week_ago(source) -> None:
     """As if everything so far had been scanned eight days ago."""
     execute = source.clickhouse.client.execute

@@ -1,13 +1,14 @@
 -- What web_analytics_activity covers.
 -- Parameters: source. Columns: scans, covered_from (the first day it covers), watermark (rows ingested before it
---   are known), scanned_at (the last scan), reconciled_at (the last time that all covered days were scanned),
+--   are known), scanned_at (the last scan), reconciled_at (the last time that all covered days were scanned:
+--   the days up to now are the last of them),
 --   server_now, has_part_name (whether the source view tells a row's part).
 SELECT
     count() AS scans,
     minIf(date_start, kind IN ('extension', 'reconciliation')) AS covered_from,
     max(scans.watermark) AS watermark,
     max(scans.scanned_at) AS scanned_at,
-    maxIf(scans.scanned_at, kind = 'reconciliation' OR is_first) AS reconciled_at,
+    maxIf(scans.scanned_at, (kind = 'reconciliation' AND date_end > toDate(scans.scanned_at)) OR is_first) AS reconciled_at,
     now64(6, 'UTC') AS server_now,
     (
         SELECT count() > 0

@@ -18,4 +18,4 @@ CREATE TABLE IF NOT EXISTS {{ visits }}
     newest_ingested_at DateTime64(6, 'UTC')
 )
 ENGINE = MergeTree
-ORDER BY (team_id, period_bucket)
+ORDER BY tuple()
