@@ -125,7 +125,13 @@ def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str,
     clickhouse.run("benchmark/flush_logs")
     peaks = [
         clickhouse.query("benchmark/peak_memory", {"statement": statement})[0]["megabytes"]
-        for statement in ("backfill/fill_events", "backfill/fill_visits", "backfill/fill_sessions")
+        for statement in (
+            "backfill/fill_events",
+            "backfill/fill_repeated",
+            "backfill/fill_visits",
+            "backfill/fill_sessions",
+            "verify/compare_stage_with_source",
+        )
     ]
     return {
         "build_cpu_vs_reference": ours_["cpu_s"] / reference_["cpu_s"],
