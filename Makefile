@@ -59,8 +59,8 @@ test-browser: install
 
 # What needs nothing but a ClickHouse: CLICKHOUSE_TEST_URL=clickhouse://USER:PASSWORD@HOST:9000/default
 test-contract: install
-	$(BIN)/python -m pytest -m "not slow" tests/contract tests/sql tests/backfill tests/defects tests/locks \
-		tests/cleanup tests/validate tests/schema
+	$(BIN)/python -m pytest -m "not slow" tests/clickhouse tests/build tests/detection tests/schema \
+		tests/tasks/test_cleanup_dag.py tests/tasks/test_validate_dag.py
 
 env:
 	$(PYTHON) bin/generate-env

@@ -33,7 +33,7 @@ def read_like_a_dashboard(clickhouse, days, stop: threading.Event) -> list[float
     seconds = []
     while not stop.is_set():
         started = time.monotonic()
-        clickhouse.query("verify/oracle_stored_stats", parameters)
+        clickhouse.query("validation/oracle_stored_stats", parameters)
         seconds.append(time.monotonic() - started)
         time.sleep(0.02)
     return seconds
@@ -51,12 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmarks.usage import process_usage
     from demo import sample_data
     from embedded_clickhouse.process import EmbeddedClickHouse
-    from web_analytics import build, detection, schema
-    from web_analytics.clickhouse import ClickHouse
-    from web_analytics.decision import MISSING
-    from web_analytics.partitions import ONE_DAY, lookback, newest_closed_day, newest_first
+    from web_analytics import schema
+    from web_analytics.build import steps
+    from web_analytics.clickhouse.connection import ClickHouse
+    from web_analytics.detection import detector
+    from web_analytics.rules.decision import MISSING
+    from web_analytics.rules.partitions import ONE_DAY, lookback, newest_closed_day, newest_first
     from web_analytics.settings import Settings
-    from web_analytics.teams import select_teams
+    from web_analytics.teams.selection import select_teams
 
     settings = Settings.load({})
     now = datetime.now(UTC)
@@ -103,8 +105,8 @@ def main(arguments: list[str] | None = None) -> int:
             results |= detection_benchmark.measure(
                 clickhouse, server.pid, settings, teams, length, today, rounds=5
             )
-            clickhouse.run("benchmark/flush_logs")
-            peak = clickhouse.query("benchmark/peak_memory", {"statement": "detect/count_gaps"})
+            clickhouse.run("benchmarks/flush_logs")
+            peak = clickhouse.query("benchmarks/peak_memory", {"statement": "detection/count_gaps"})
             results[f"detect_peak_mb_{teams // 1000}k_teams_{length}_days"] = peak[0]["megabytes"]
     base = results["detect_cpu_s_20k_teams_30_days"]
     results["detect_growth_teams_10x"] = base / max(results["detect_cpu_s_2k_teams_30_days"], 0.001)
@@ -125,17 +127,17 @@ def main(arguments: list[str] | None = None) -> int:
         newest = newest_closed_day(now, settings.settling)
         days = newest_first(lookback(newest + ONE_DAY, QUICK_DAYS if quick else DAYS))
 
-        scope = detection.DetectionScope(lookback(newest + ONE_DAY, 30), (MISSING,), nightly=False)
+        scope = detector.DetectionScope(lookback(newest + ONE_DAY, 30), (MISSING,), nightly=False)
         started = time.monotonic()
-        detection.count_gaps(clickhouse, settings, scope, teams)
+        detector.count_gaps(clickhouse, settings, scope, teams)
         results["detect_30_days_s"] = time.monotonic() - started
 
-        build.build_partition(clickhouse, settings, days[0], teams.team_ids)  # a warm-up, not counted
+        steps.build_partition(clickhouse, settings, days[0], teams.team_ids)  # a warm-up, not counted
         seconds, cpu = [], []
         for day in days:
             cpu_before, _ = process_usage(server.pid)
             started = time.monotonic()
-            built = build.build_partition(clickhouse, settings, day, teams.team_ids)
+            built = steps.build_partition(clickhouse, settings, day, teams.team_ids)
             seconds.append(time.monotonic() - started)
             cpu.append(process_usage(server.pid)[0] - cpu_before)
         results["day_pageviews"] = built["pageviews"]
@@ -157,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
                 if label == "alone":
                     time.sleep(0.1)
                 else:
-                    build.build_partition(clickhouse, settings, days[0], teams.team_ids)
+                    steps.build_partition(clickhouse, settings, days[0], teams.team_ids)
             stop.set()
             thread.join()
             medians[label] = statistics.median(latencies)

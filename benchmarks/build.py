@@ -17,8 +17,8 @@ DAYS_IN_A_ROW = 7
 def create(clickhouse, settings) -> None:
     from web_analytics import schema
 
-    clickhouse.run("benchmark/create_events")
-    clickhouse.run("sample_data/create_person_overrides")
+    clickhouse.run("benchmarks/create_events")
+    clickhouse.run("demo/create_person_overrides")
     schema.create_tables(clickhouse)
     schema.create_source_view(clickhouse, settings)
 
@@ -27,7 +27,7 @@ def fill(clickhouse, first_session: int, last_session: int, days: int, date_end:
     """Events of these sessions, about six each, in the days before ``date_end``."""
     for first in range(first_session, last_session, SESSIONS_PER_STATEMENT):
         clickhouse.run(
-            "benchmark/fill_events",
+            "benchmarks/fill_events",
             {
                 "first_session": first,
                 "last_session": min(last_session, first + SESSIONS_PER_STATEMENT),
@@ -41,9 +41,9 @@ def fill(clickhouse, first_session: int, last_session: int, days: int, date_end:
 def repeat_and_merge_some(clickhouse) -> None:
     """Some events twice and some people merged, as in every installation; all else in merged parts, as days are that
     have settled, and so that no merge runs beside what is measured."""
-    clickhouse.run("benchmark/merge_parts")
-    clickhouse.run("benchmark/repeat_events")
-    clickhouse.run("benchmark/fill_person_overrides")
+    clickhouse.run("benchmarks/merge_parts")
+    clickhouse.run("benchmarks/repeat_events")
+    clickhouse.run("benchmarks/fill_person_overrides")
 
 
 def enabled_teams() -> list[int]:
@@ -53,15 +53,15 @@ def enabled_teams() -> list[int]:
 def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str, float]:
     """Medians of rounds in which each candidate builds the day once, one after the other; then seven days in a row,
     once each."""
-    from web_analytics.build import build_partition
-    from web_analytics.clickhouse import external_table
+    from web_analytics.build.steps import build_partition
+    from web_analytics.clickhouse.connection import external_table
     from web_analytics.tables import TABLES
 
     teams = enabled_teams()
     selected = [external_table("selected_teams", "team_id", "Int64", teams)]
     copies = {table.name: f"copy_of_{table.short_name}" for table in TABLES}
     for name, copy in copies.items():
-        clickhouse.run("backfill/create_like_target", names={"table": copy, "target": name})
+        clickhouse.run("build/create_like_target", names={"table": copy, "target": name})
 
     def parameters(of: date) -> dict[str, date]:
         return {"date_start": of, "date_end": of + timedelta(days=1)}
@@ -71,9 +71,9 @@ def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str,
 
     def reference(of: date) -> None:
         for table in TABLES:
-            clickhouse.run("backfill/truncate", names={"table": copies[table.name]})
+            clickhouse.run("build/truncate", names={"table": copies[table.name]})
             clickhouse.run(
-                f"benchmark/reference_{table.short_name}",
+                f"benchmarks/reference_{table.short_name}",
                 parameters(of),
                 {"table": copies[table.name]},
                 external_tables=selected,
@@ -81,12 +81,14 @@ def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str,
             )
 
     def read(of: date) -> None:
-        clickhouse.query("benchmark/read_day", parameters(of), external_tables=selected, heavy=True)
+        clickhouse.query("benchmarks/read_day", parameters(of), external_tables=selected, heavy=True)
 
     def copy(of: date) -> None:
         for name, table in copies.items():
-            clickhouse.run("backfill/truncate", names={"table": table})
-            clickhouse.run("benchmark/copy_day", parameters(of), {"table": table, "target": name}, heavy=True)
+            clickhouse.run("build/truncate", names={"table": table})
+            clickhouse.run(
+                "benchmarks/copy_day", parameters(of), {"table": table, "target": name}, heavy=True
+            )
 
     def cost_of(candidate: Callable[[date], None], of: date) -> dict[str, float]:
         first = len(clickhouse.statistics)
@@ -122,15 +124,15 @@ def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str,
         name: {key: sum(each[key] for each in days) for key in ("cpu_s", "wall_s")}
         for name, days in week.items()
     }
-    clickhouse.run("benchmark/flush_logs")
+    clickhouse.run("benchmarks/flush_logs")
     peaks = [
-        clickhouse.query("benchmark/peak_memory", {"statement": statement})[0]["megabytes"]
+        clickhouse.query("benchmarks/peak_memory", {"statement": statement})[0]["megabytes"]
         for statement in (
-            "backfill/fill_events",
-            "backfill/fill_repeated",
-            "backfill/fill_visits",
-            "backfill/fill_sessions",
-            "verify/compare_stage_with_source",
+            "build/fill_events",
+            "build/fill_repeated",
+            "build/fill_visits",
+            "build/fill_sessions",
+            "build/compare_stage_with_source",
         )
     ]
     return {
@@ -148,6 +150,6 @@ def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str,
         },
         "build_peak_mb": max(peaks),
         "build_reference_peak_mb": clickhouse.query(
-            "benchmark/peak_memory", {"statement": "benchmark/reference_stats"}
+            "benchmarks/peak_memory", {"statement": "benchmarks/reference_stats"}
         )[0]["megabytes"],
     }

@@ -15,21 +15,22 @@ from benchmarks.usage import process_usage
 
 def fill(clickhouse, settings, teams: int, days: int, date_end: date) -> None:
     """Activity, ledger and tables of so many teams, without events; one team-day in 97 was never built."""
-    from web_analytics import activity, schema
+    from web_analytics import schema
+    from web_analytics.detection import activity
     from web_analytics.tables import TABLES
 
     schema.create_tables(clickhouse)
     for offset in range(0, days, 60):
         clickhouse.run(
-            "benchmark/fill_activity",
+            "benchmarks/fill_activity",
             {"teams": teams, "days": min(60, days - offset), "date_end": date_end - timedelta(days=offset)},
         )
     for table in TABLES:
-        clickhouse.run("benchmark/fill_ledger", {"table_name": table.name})
-        clickhouse.run("benchmark/fill_target", {"table_name": table.name}, {"table": table.name})
+        clickhouse.run("benchmarks/fill_ledger", {"table_name": table.name})
+        clickhouse.run("benchmarks/fill_target", {"table_name": table.name}, {"table": table.name})
     now = datetime.now(UTC)
     clickhouse.run(
-        "activity/record_scan",
+        "detection/record_activity_scan",
         {
             "source": settings.source,
             "kind": "extension",
@@ -45,18 +46,18 @@ def fill(clickhouse, settings, teams: int, days: int, date_end: date) -> None:
 
 def detect(clickhouse, settings, days, team_ids, kinds) -> None:
     """One detection over a range, without a refresh of the kept activity."""
-    from web_analytics import activity, detection
-    from web_analytics.teams import TeamSelection
+    from web_analytics.detection import activity, detector
+    from web_analytics.teams.selection import TeamSelection
 
     selection = TeamSelection(frozenset(team_ids))
     known = activity.coverage_of(clickhouse, settings)
-    only_missing = detection.asks_only_missing(settings, kinds)
-    for piece in detection.in_pieces(days, len(team_ids), only_missing=only_missing):
-        query = detection.coverage_query(
+    only_missing = detector.asks_only_missing(settings, kinds)
+    for piece in detector.in_pieces(days, len(team_ids), only_missing=only_missing):
+        query = detector.coverage_query(
             clickhouse, settings, piece, kinds=kinds, may_be_behind=True, known=known
         )
         clickhouse.query(
-            "detect/count_gaps",
+            "detection/count_gaps",
             {**query.parameters, "states": kinds, "priority_team_ids": []},
             {**query.names, "stored": False},
             external_tables=[selection.as_external_table()],
@@ -80,8 +81,8 @@ def measure(
     clickhouse, pid: int, settings, teams: int, days: int, date_end: date, rounds: int
 ) -> dict[str, float]:
     """CPU seconds of the server for one detection over so many days, of missing days and of all kinds."""
-    from web_analytics.decision import GAP_KINDS, MISSING
-    from web_analytics.partitions import DateRange
+    from web_analytics.rules.decision import GAP_KINDS, MISSING
+    from web_analytics.rules.partitions import DateRange
 
     partitions = DateRange(date_end - timedelta(days=days), date_end)
     results = {}
@@ -102,15 +103,16 @@ def measure_on_events(
 ) -> dict[str, float]:
     """The same on real events, of which everything but the newest three days is built: with kept activity, from a
     scan, and in the earlier shape; and what a refresh of the activity costs with nothing new."""
-    from web_analytics import activity, build
-    from web_analytics.clickhouse import external_table
-    from web_analytics.decision import GAP_KINDS
-    from web_analytics.partitions import DateRange
+    from web_analytics.build import steps
+    from web_analytics.clickhouse.connection import external_table
+    from web_analytics.detection import activity
+    from web_analytics.rules.decision import GAP_KINDS
+    from web_analytics.rules.partitions import DateRange
 
     partitions = DateRange(date_end - timedelta(days=days), date_end)
     teams = enabled_teams()
     for offset in range(4, days + 1):
-        build.build_partition(clickhouse, settings, date_end - timedelta(days=offset), teams)
+        steps.build_partition(clickhouse, settings, date_end - timedelta(days=offset), teams)
     known = activity.refresh(clickhouse, settings, partitions)
     scanned = replace(settings, activity="scanned")
     candidates = {
@@ -118,7 +120,7 @@ def measure_on_events(
         "scan": (lambda: detect(clickhouse, scanned, partitions, teams, GAP_KINDS), 1),
         "naive": (
             lambda: clickhouse.query(
-                "benchmark/naive_detection",
+                "benchmarks/naive_detection",
                 {"date_start": partitions.start, "date_end": partitions.end},
                 external_tables=[external_table("selected_teams", "team_id", "Int64", teams)],
                 heavy=True,

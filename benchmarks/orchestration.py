@@ -25,7 +25,7 @@ def measure(folder: Path, server, events: int) -> dict[str, float]:
     from benchmarks.live_airflow import LiveAirflow, wait_for
     from demo import sample_data
     from web_analytics import schema
-    from web_analytics.clickhouse import ClickHouse
+    from web_analytics.clickhouse.connection import ClickHouse
     from web_analytics.settings import Settings
 
     os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
@@ -54,8 +54,8 @@ def measure(folder: Path, server, events: int) -> dict[str, float]:
             assert airflow.finish(run, 600, pause=1) == "success"
             of_run = airflow.call("GET", run)
             instances = [each for each in airflow.instances(run) if each["state"] == "success"]
-        clickhouse.run("benchmark/flush_logs")
-        queries = clickhouse.query("benchmark/list_queries", {"run_id": of_run["dag_run_id"]})
+        clickhouse.run("benchmarks/flush_logs")
+        queries = clickhouse.query("benchmarks/list_queries", {"run_id": of_run["dag_run_id"]})
     wall = (_instant(of_run["end_date"]) - _instant(of_run["start_date"])).total_seconds()
     querying = seconds_covered((each["started"], each["ended"]) for each in queries)
     return {

@@ -14,27 +14,27 @@ TEAMS = 1_000
 
 def measure(clickhouse, pid: int, day: date, rounds: int) -> dict[str, float]:
     """Medians of assembling the day, comparing it and replacing the partition; the rows lie in a fresh table."""
-    from web_analytics import build, locks
-    from web_analytics.locks import Owner
+    from web_analytics.build import locks, steps
+    from web_analytics.build.locks import Owner
     from web_analytics.tables import STATS
 
     lock = locks.acquire(clickhouse, day, Owner("benchmark", "publish"))
-    made = build.Build(lock)
-    build.create_tables(clickhouse, made)
-    build.fill_build_teams(clickhouse, made, range(1, TEAMS + 1))
+    made = steps.Build(lock)
+    steps.create_tables(clickhouse, made)
+    steps.fill_build_teams(clickhouse, made, range(1, TEAMS + 1))
     clickhouse.run(
-        "benchmark/fill_fresh_rows",
+        "benchmarks/fill_fresh_rows",
         {"date_start": day, "row_count": ROWS, "teams": TEAMS},
         {"fresh": made.fresh(STATS)},
     )
     cpu, wall = [], []
     for _ in range(rounds):
         before, started = process_usage(pid)[0], time.monotonic()
-        build.assemble_clone(clickhouse, made, STATS)
-        build.replace_partition(clickhouse, made, STATS)
+        steps.assemble_clone(clickhouse, made, STATS)
+        steps.replace_partition(clickhouse, made, STATS)
         wall.append(time.monotonic() - started)
         cpu.append(process_usage(pid)[0] - before)
-    build.release(clickhouse, made)
+    steps.release(clickhouse, made)
     return {
         "publish_1m_rows_cpu_s": statistics.median(cpu),
         "publish_1m_rows_wall_s": statistics.median(wall),

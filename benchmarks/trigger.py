@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     from embedded_clickhouse.process import EmbeddedClickHouse
     from tests.postgres import new_database, running_server
     from web_analytics import schema
-    from web_analytics.clickhouse import ClickHouse
+    from web_analytics.clickhouse.connection import ClickHouse
     from web_analytics.settings import Settings
 
     with (

@@ -27,17 +27,17 @@ from datetime import timedelta
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.timetables.trigger import MultipleCronTriggerTimetable
 
-from web_analytics import alerts
-from web_analytics.assets import (
+from web_analytics.regions import for_each_region
+from web_analytics.reporting import alerts
+from web_analytics.reporting.links import link_to_coverage
+from web_analytics.wiring.assets import (
     DECISION_ASSET,
     TEAM_ENABLED_ALIAS,
     TEAM_ENABLED_ASSET,
     TEAM_SELECTION_ASSET,
 )
-from web_analytics.build_group import build_dates
-from web_analytics.defaults import DEFAULT_ARGS, FINISHES_BACKFILL, TAGS
-from web_analytics.links import link_to_coverage
-from web_analytics.regions import for_each_region
+from web_analytics.wiring.build_group import build_dates
+from web_analytics.wiring.defaults import DEFAULT_ARGS, FINISHES_BACKFILL, TAGS
 
 LOOKBACK, BUILD = "Which days", "What is built"
 
@@ -103,9 +103,9 @@ PARAMS = {
 def web_analytics_backfill():
     @task(outlets=[TEAM_SELECTION_ASSET, TEAM_ENABLED_ALIAS])
     def resolve_teams():
-        from web_analytics import backfill_steps
+        from web_analytics.tasks import backfill
 
-        selected = backfill_steps.resolve_teams()
+        selected = backfill.resolve_teams()
         outlet_events = get_current_context()["outlet_events"]
         outlet_events[TEAM_SELECTION_ASSET].extra = selected
         if selected["waiting"]:
@@ -114,15 +114,15 @@ def web_analytics_backfill():
 
     @task(inlets=[TEAM_SELECTION_ASSET])
     def detect():
-        from web_analytics import backfill_steps
+        from web_analytics.tasks import backfill
 
-        return backfill_steps.detect(get_current_context().get("logical_date"))
+        return backfill.detect(get_current_context().get("logical_date"))
 
     @task.branch(outlets=[DECISION_ASSET])
     def decide(detected):
-        from web_analytics import backfill_steps
+        from web_analytics.tasks import backfill
 
-        decided = backfill_steps.decide_run(detected)
+        decided = backfill.decide_run(detected)
         context = get_current_context()
         context["outlet_events"][DECISION_ASSET].extra = decided
         context["ti"].xcom_push("decision", decided)
@@ -130,27 +130,27 @@ def web_analytics_backfill():
 
     @task
     def skip_backfill(decided):
-        from web_analytics import backfill_steps
+        from web_analytics.tasks import backfill
 
-        backfill_steps.log_skip(decided)
+        backfill.log_skip(decided)
 
     @task
     def plan(detected, decided):
-        from web_analytics import backfill_steps
+        from web_analytics.tasks import backfill
 
-        return backfill_steps.plan(detected, decided)
+        return backfill.plan(detected, decided)
 
     def stage_date(day, plan_id):
-        from web_analytics import backfill_steps
+        from web_analytics.tasks import backfill
 
-        return backfill_steps.stage_date(day, plan_id)
+        return backfill.stage_date(day, plan_id)
 
     @task(trigger_rule="all_done", **FINISHES_BACKFILL)
     def summarise():
-        from web_analytics import backfill_steps
+        from web_analytics.tasks import backfill
 
         decided = get_current_context()["ti"].xcom_pull(task_ids="decide", key="decision")
-        return backfill_steps.summarise(decided)
+        return backfill.summarise(decided)
 
     teams = resolve_teams()
     detected = detect()

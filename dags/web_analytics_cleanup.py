@@ -28,10 +28,10 @@ from datetime import timedelta
 
 from airflow.sdk import Param, dag, get_current_context, task, task_group
 
-from web_analytics.approval import ANSWER, RecordedApprovalOperator
-from web_analytics.defaults import DEFAULT_ARGS, TAGS
 from web_analytics.pools import POOL
 from web_analytics.regions import for_each_region
+from web_analytics.wiring.approval import ANSWER, RecordedApprovalOperator
+from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS
 
 PARAMS = {
     "team_id": Param(type="integer", minimum=0, description="The team whose rows are deleted."),
@@ -56,15 +56,15 @@ PARAMS = {
 def web_analytics_cleanup():
     @task
     def show():
-        from web_analytics import cleanup_steps
+        from web_analytics.tasks import cleanup
 
-        return cleanup_steps.show()
+        return cleanup.show()
 
     @task.short_circuit(ignore_downstream_trigger_rules=False)
     def is_to_be_done(shown):
-        from web_analytics import cleanup_steps
+        from web_analytics.tasks import cleanup
 
-        return cleanup_steps.is_to_be_done(shown)
+        return cleanup.is_to_be_done(shown)
 
     approve = RecordedApprovalOperator(
         task_id="approve",
@@ -76,9 +76,9 @@ def web_analytics_cleanup():
 
     @task
     def plan_deletion(shown, approval):
-        from web_analytics import cleanup_steps
+        from web_analytics.tasks import cleanup
 
-        return cleanup_steps.plan_deletion(shown, approval)
+        return cleanup.plan_deletion(shown, approval)
 
     # Later steps weigh more, so that a date is finished before the next one is started.
     mapped = {"map_index_template": "{{ map_label }}", "weight_rule": "upstream", "pool": POOL}
@@ -87,21 +87,21 @@ def web_analytics_cleanup():
     def delete_date(day, approved, approver):
         @task(**mapped)
         def lock(day):
-            from web_analytics import cleanup_steps
+            from web_analytics.tasks import cleanup
 
-            return cleanup_steps.lock_date(day)
+            return cleanup.lock_date(day)
 
         @task(**mapped)
         def delete(day, approved, approver, locked):
-            from web_analytics import cleanup_steps
+            from web_analytics.tasks import cleanup
 
-            return cleanup_steps.delete_date(day, approved, approver, locked)
+            return cleanup.delete_date(day, approved, approver, locked)
 
         @task(**mapped)
         def release(locked):
-            from web_analytics import cleanup_steps
+            from web_analytics.tasks import cleanup
 
-            cleanup_steps.release_date(locked)
+            cleanup.release_date(locked)
 
         locked = lock(day).as_setup()
         delete(day, approved, approver, locked) >> release(locked).as_teardown(setups=locked)
@@ -109,18 +109,18 @@ def web_analytics_cleanup():
     # After a rejection everything before it is skipped, and so is this.
     @task(trigger_rule="none_failed_min_one_success")
     def disable_team():
-        from web_analytics import cleanup_steps
+        from web_analytics.tasks import cleanup
 
-        cleanup_steps.disable_team(get_current_context()["ti"].xcom_pull(task_ids="approve", key=ANSWER))
+        cleanup.disable_team(get_current_context()["ti"].xcom_pull(task_ids="approve", key=ANSWER))
 
     @task(trigger_rule="all_done")
     def prove():
-        from web_analytics import cleanup_steps
+        from web_analytics.tasks import cleanup
 
         ti = get_current_context()["ti"]
         shown, approval = ti.xcom_pull(task_ids="show"), ti.xcom_pull(task_ids="approve", key=ANSWER)
         deleted = ti.xcom_pull(task_ids=["delete_date.delete"])
-        return cleanup_steps.prove(shown, approval, [each for each in deleted if each])
+        return cleanup.prove(shown, approval, [each for each in deleted if each])
 
     shown = show()
     is_to_be_done(shown) >> approve

@@ -11,7 +11,7 @@ fills it. Changes nothing in ClickHouse, not even the history: the connection ne
 `show_data_gaps` lists, per table and team, ranges of consecutive days: *missing*, *inconsistent* (the two tables are
 from different builds), *stale* (events arrived after the build), *orphan* (rows without events or without a ledger
 entry); *idle* (no traffic) and *open* (the day is not over) are no gaps. Its link **Gap report** opens the same as a
-page. As rows they are its XCom `return_value`; in SQL, `include/sql/report/team_gaps.sql`.
+page. As rows they are its XCom `return_value`; in SQL, `include/sql/tasks/team_gaps.sql`.
 
 **By hand:** without conf the last 7 days of all teams; or for example `{"days_back": 30}`, `{"team_ids": [12]}`.
 
@@ -23,9 +23,9 @@ from __future__ import annotations
 
 from airflow.sdk import Param, dag, task
 
-from web_analytics.defaults import DEFAULT_ARGS, TAGS
-from web_analytics.gap_report import GapReportLink
 from web_analytics.regions import for_each_region
+from web_analytics.reporting.links import GapReportLink
+from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS
 
 PARAMS = {
     "days_back": Param(
@@ -52,15 +52,15 @@ PARAMS = {
 def web_analytics_diagnostics():
     @task
     def check_missing_data():
-        from web_analytics import diagnostics_steps
+        from web_analytics.tasks import diagnostics
 
-        return diagnostics_steps.check_missing_data()
+        return diagnostics.check_missing_data()
 
     @task
     def show_data_gaps():
-        from web_analytics import diagnostics_steps
+        from web_analytics.tasks import diagnostics
 
-        return diagnostics_steps.show_data_gaps()
+        return diagnostics.show_data_gaps()
 
     check_missing_data()
     shown = show_data_gaps()

@@ -24,8 +24,8 @@ from __future__ import annotations
 from airflow.sdk import Param, dag, task
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from web_analytics.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
 from web_analytics.regions import for_each_region
+from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
 
 PARAMS = {
     "days": Param(
@@ -48,9 +48,9 @@ PARAMS = {
 def web_analytics_health():
     @task(**TELLS_PEOPLE)
     def check_health():
-        from web_analytics import health_steps
+        from web_analytics.tasks import health
 
-        return health_steps.check_health()
+        return health.check_health()
 
     check_health()
 

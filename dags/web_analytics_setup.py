@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task
 
-from web_analytics.defaults import DEFAULT_ARGS, TAGS
 from web_analytics.regions import for_each_region
+from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS
 
 
 @dag(
@@ -34,27 +34,27 @@ from web_analytics.regions import for_each_region
 def web_analytics_setup():
     @task
     def create_tables():
-        from web_analytics import setup_steps
+        from web_analytics.tasks import setup
 
-        setup_steps.create_tables()
+        setup.create_tables()
 
     @task
     def create_teams_dictionary():
-        from web_analytics import setup_steps
+        from web_analytics.tasks import setup
 
-        return setup_steps.create_teams_dictionary()
+        return setup.create_teams_dictionary()
 
     @task
     def create_source_view():
-        from web_analytics import setup_steps
+        from web_analytics.tasks import setup
 
-        setup_steps.create_source_view()
+        setup.create_source_view()
 
     @task
     def create_pool():
-        from web_analytics import setup_steps
+        from web_analytics.tasks import setup
 
-        setup_steps.create_pool()
+        setup.create_pool()
 
     create_tables() >> [create_teams_dictionary(), create_source_view()]
     create_pool()

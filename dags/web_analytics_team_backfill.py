@@ -21,10 +21,10 @@ from __future__ import annotations
 
 from airflow.sdk import Param, dag, get_current_context, task
 
-from web_analytics.assets import TEAM_ENABLED_ASSET
-from web_analytics.build_group import build_dates
-from web_analytics.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
 from web_analytics.regions import for_each_region
+from web_analytics.wiring.assets import TEAM_ENABLED_ASSET
+from web_analytics.wiring.build_group import build_dates
+from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
 
 PARAMS = {
     "team_id": Param(
@@ -58,20 +58,20 @@ PARAMS = {
 def web_analytics_team_backfill():
     @task
     def plan():
-        from web_analytics import team_backfill_steps
+        from web_analytics.tasks import team_backfill
 
-        return team_backfill_steps.plan()
+        return team_backfill.plan()
 
     def stage_date(day, plan_id):
-        from web_analytics import team_backfill_steps
+        from web_analytics.tasks import team_backfill
 
-        return team_backfill_steps.stage_date(day, plan_id)
+        return team_backfill.stage_date(day, plan_id)
 
     @task(trigger_rule="all_done", **TELLS_PEOPLE)
     def summarise():
-        from web_analytics import team_backfill_steps
+        from web_analytics.tasks import team_backfill
 
-        return team_backfill_steps.summarise(get_current_context()["ti"].xcom_pull(task_ids="plan"))
+        return team_backfill.summarise(get_current_context()["ti"].xcom_pull(task_ids="plan"))
 
     build_dates(plan(), stage_date) >> summarise()
 

@@ -32,11 +32,11 @@ from __future__ import annotations
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow_clickhouse_plugin.operators.clickhouse_dbapi import ClickHouseSQLTableCheckOperator
 
-from web_analytics.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
-from web_analytics.links import link_to_coverage
 from web_analytics.pools import POOL
 from web_analytics.regions import for_each_region
+from web_analytics.reporting.links import link_to_coverage
 from web_analytics.tables import TABLES
+from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
 
 PARAMS = {
     "team_id": Param(
@@ -70,17 +70,17 @@ PARAMS = {
 def web_analytics_validate():
     @task
     def choose_days():
-        from web_analytics import validate_steps
+        from web_analytics.tasks import validate
 
-        chosen = validate_steps.choose_days()
+        chosen = validate.choose_days()
         get_current_context()["ti"].xcom_push("chosen", chosen)
         return chosen["days"]
 
     @task
     def check_schema():
-        from web_analytics import validate_steps
+        from web_analytics.tasks import validate
 
-        validate_steps.check_schema()
+        validate.check_schema()
 
     def check_buckets(table):
         # common-sql's operators compare rows of one table with constants. This is the one check of that form;
@@ -105,18 +105,18 @@ def web_analytics_validate():
 
     @task(map_index_template="{{ map_label }}", pool=POOL)
     def validate_day(day):
-        from web_analytics import validate_steps
+        from web_analytics.tasks import validate
 
-        return validate_steps.validate_day(day)
+        return validate.validate_day(day)
 
     @task(trigger_rule="all_done", **TELLS_PEOPLE)
     def report():
-        from web_analytics import validate_steps
+        from web_analytics.tasks import validate
 
         ti = get_current_context()["ti"]
         chosen = ti.xcom_pull(task_ids="choose_days", key="chosen")
         checked = ti.xcom_pull(task_ids=["validate_day"])
-        return validate_steps.report(chosen, [each for each in checked if each])
+        return validate.report(chosen, [each for each in checked if each])
 
     days, schema_checked = choose_days(), check_schema()
     checked = validate_day.expand(day=days)

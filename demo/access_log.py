@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from web_analytics.clickhouse import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse
 
 TEAM_ID = 1
 LINES_PER_BLOCK = 50_000
@@ -74,16 +74,16 @@ def load(clickhouse: ClickHouse, path: Path, newest_closed_day: date) -> LogSumm
     :raises UnusableLog: the log has no line in combined format, or no page request, or breaks off.
     """
     for table in ("access_log_lines", "access_log_requests"):
-        clickhouse.run(f"sample_data/create_{table}")
+        clickhouse.run(f"demo/create_{table}")
     numbered = enumerate(read_lines(path), start=1)
     try:
         while block := list(itertools.islice(numbered, LINES_PER_BLOCK)):
             rows = ({"line_number": number, "line": line} for number, line in block)
-            clickhouse.insert("sample_data/insert_access_log_lines", rows)
+            clickhouse.insert("demo/insert_access_log_lines", rows)
     except (OSError, EOFError, zlib.error) as error:
         raise UnusableLog(f"The access log {path} cannot be read to its end: {error}.") from error
-    clickhouse.run("sample_data/parse_access_log")
-    row = clickhouse.query("sample_data/summarise_access_log")[0]
+    clickhouse.run("demo/parse_access_log")
+    row = clickhouse.query("demo/summarise_access_log")[0]
     if row["malformed"] == row["lines"]:
         raise UnusableLog(f"None of the {row['lines']} lines of {path} is in the combined log format.")
     summary = LogSummary(
@@ -95,7 +95,7 @@ def load(clickhouse: ClickHouse, path: Path, newest_closed_day: date) -> LogSumm
             f"{path} has no page request: {summary.ignored} lines were ignored, {summary.malformed} are malformed."
         )
     clickhouse.run(
-        "sample_data/access_log_events",
+        "demo/access_log_events",
         {
             "team_id": TEAM_ID,
             "shift_days": summary.shift_days,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from web_analytics.partitions import newest_first
+from web_analytics.rules.partitions import newest_first
 
 TABLE_NAMES = ("stats", "bounces")
 
@@ -47,8 +47,8 @@ def cover(
 ) -> list[DayCoverage]:
     """The coverage of each day, newest first.
 
-    :param expected: rows of verify/oracle_posthog of the enabled teams.
-    :param stored: rows of verify/oracle_stored_<table>, by short table name.
+    :param expected: rows of validation/oracle_posthog of the enabled teams.
+    :param stored: rows of validation/oracle_stored_<table>, by short table name.
     """
     source = {(row["day"], row["team_id"]) for row in expected if row["pageviews"]}
     present = {table: {(row["day"], row["team_id"]) for row in rows} for table, rows in stored.items()}

@@ -20,11 +20,11 @@ from typing import Any
 
 from demo import access_log, coverage, sample_data, ui, verification
 from demo.server import DemoServer, RunningServer
-from web_analytics import build
-from web_analytics.clickhouse import ClickHouse
-from web_analytics.partitions import ONE_DAY, DateRange, lookback, newest_closed_day
+from web_analytics.build import steps
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.rules.partitions import ONE_DAY, DateRange, lookback, newest_closed_day
 from web_analytics.settings import Settings
-from web_analytics.teams import select_teams
+from web_analytics.teams.selection import select_teams
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".demo"
@@ -199,7 +199,7 @@ def backfill(clickhouse: ClickHouse, server: RunningServer, conf: Mapping[str, A
     arguments = ["dags", "test", BACKFILL, *(["--conf", json.dumps(conf)] if conf else [])]
     with _step("bin/airflow " + " ".join(arguments) + " (log in .demo/backfill.log)"):
         _airflow(server, arguments, HOME / "backfill.log")
-    decisions = clickhouse.query("sample_data/read_last_decision")
+    decisions = clickhouse.query("demo/read_last_decision")
     if not decisions:
         raise DemoFailed("The run wrote no decision to web_analytics_backfill_log; see .demo/backfill.log.")
     row = decisions[0]
@@ -266,7 +266,7 @@ def _build_history(settings: Settings, plan: Mapping[date, Sequence[int]]) -> No
     def build_day(day: date) -> None:
         clickhouse = connections.get()
         try:
-            build.build_partition(clickhouse, settings, day, plan[day], run_id="demo_history")
+            steps.build_partition(clickhouse, settings, day, plan[day], run_id="demo_history")
         finally:
             connections.put(clickhouse)
 
@@ -281,7 +281,7 @@ def _load_access_log(clickhouse: ClickHouse, settings: Settings, log_path: Path)
     with _step(f"loading the access log {log_path}"):
         summary = access_log.load(clickhouse, log_path, newest_closed)
         clickhouse.run(
-            "sample_data/enable_team",
+            "demo/enable_team",
             {"team_id": access_log.TEAM_ID, "backfill_days": settings.backfill_days},
         )
     print(

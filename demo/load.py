@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from demo import sample_data
 from web_analytics import schema
-from web_analytics.clickhouse import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse
 
 
 def load(events: int) -> None:
@@ -20,7 +20,7 @@ def load(events: int) -> None:
     with ClickHouse("clickhouse_default", origin=f"demo-{uuid.uuid4().hex[:8]}") as clickhouse:
         sample_data.create_source(clickhouse)
         schema.create_tables(clickhouse)
-        if clickhouse.query("sample_data/count_events")[0]["events"]:
+        if clickhouse.query("demo/count_events")[0]["events"]:
             print("The table events has rows already; nothing is added.")
             return
         sample_data.load(clickhouse, datetime.now(UTC).date(), events=events)

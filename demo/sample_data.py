@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from web_analytics.clickhouse import ClickHouse
-from web_analytics.partitions import partition_id
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.rules.partitions import partition_id
 from web_analytics.tables import BOUNCES, STATS, TABLES, PreAggregatedTable
 
 SEED = 20260102
@@ -54,8 +54,8 @@ def planned_gaps(today: date, newest_closed: date, lookback_days: int = 30) -> l
 
 def create_source(clickhouse: ClickHouse) -> None:
     """The tables that an installation of PostHog has already, empty."""
-    clickhouse.run("sample_data/create_events")
-    clickhouse.run("sample_data/create_person_overrides")
+    clickhouse.run("demo/create_events")
+    clickhouse.run("demo/create_person_overrides")
 
 
 def load(clickhouse: ClickHouse, today: date, *, events: int = EVENTS, seed: int = SEED) -> None:
@@ -67,15 +67,15 @@ def load(clickhouse: ClickHouse, today: date, *, events: int = EVENTS, seed: int
         "date_end": today,
     }
     for statement in ("events", "events_again", "person_overrides"):
-        clickhouse.run(f"sample_data/{statement}", parameters)
-    clickhouse.run("sample_data/teams", {"backfill_days": 7})
+        clickhouse.run(f"demo/{statement}", parameters)
+    clickhouse.run("demo/teams", {"backfill_days": 7})
 
 
 def teams_to_build(clickhouse: ClickHouse, gap: Gap, team_ids: Collection[int]) -> list[int]:
     """The teams that the day of a gap is built for before the demonstration's run; none if it is unbuilt."""
     if gap.is_unbuilt:
         return []
-    busiest_first = [row["team_id"] for row in clickhouse.query("sample_data/teams_on_day", {"day": gap.day})]
+    busiest_first = [row["team_id"] for row in clickhouse.query("demo/teams_on_day", {"day": gap.day})]
     # Not the very largest: a gap of small teams is the one that is easily overlooked.
     unbuilt = [team_id for team_id in busiest_first[1:] if team_id in team_ids][: gap.unbuilt_teams]
     return sorted(set(team_ids) - set(unbuilt))
@@ -85,5 +85,5 @@ def punch(clickhouse: ClickHouse, gap: Gap) -> None:
     """Makes the tables lose the day of a gap; their ledger still knows it."""
     for table in gap.lost_from:
         clickhouse.run(
-            "backfill/drop_partition", {"partition_id": partition_id(gap.day)}, {"target": table.name}
+            "build/drop_partition", {"partition_id": partition_id(gap.day)}, {"target": table.name}
         )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from web_analytics.clickhouse import ClickHouse
-from web_analytics.partitions import DateRange
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.rules.partitions import DateRange
 from web_analytics.tables import TABLES
 
 Row = Mapping[str, Any]
@@ -75,7 +75,7 @@ def expected_rows(
 ) -> list[Row]:
     """What the raw events say, one row per (team, day)."""
     return clickhouse.query(
-        "verify/oracle_posthog", {**_range(dates, team_ids), "bucket_minutes": bucket_minutes}
+        "validation/oracle_posthog", {**_range(dates, team_ids), "bucket_minutes": bucket_minutes}
     )
 
 
@@ -85,7 +85,7 @@ def stored_rows(
     """What the tables hold, by short table name; of all teams unless some are named."""
     return {
         table.short_name: clickhouse.query(
-            f"verify/oracle_stored_{table.short_name}", _range(dates, team_ids)
+            f"validation/oracle_stored_{table.short_name}", _range(dates, team_ids)
         )
         for table in TABLES
     }

@@ -158,7 +158,7 @@ def params_section() -> str:
 
 
 def retries_section() -> str:
-    from web_analytics.retries import PERMANENT, TRANSIENT
+    from web_analytics.wiring.retries import PERMANENT, TRANSIENT
 
     def rows(codes: Mapping[int | str, str], then: str) -> list[tuple[str, str, str]]:
         by_reason: dict[str, list[str]] = {}
@@ -174,7 +174,7 @@ def retries_section() -> str:
 
 
 def metrics_section() -> str:
-    from web_analytics.metrics import GAUGES, PREFIX
+    from web_analytics.reporting.metrics import GAUGES, PREFIX
 
     return table(("Gauge", "Meaning"), ((_code(f"{PREFIX}.{name}"), text) for name, text in GAUGES.items()))
 

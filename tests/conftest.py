@@ -68,7 +68,7 @@ def clickhouse(clickhouse_server, monkeypatch):
     """The package's connection, to an empty database of this test's own."""
     from clickhouse_driver import Client
 
-    from web_analytics.clickhouse import ClickHouse
+    from web_analytics.clickhouse.connection import ClickHouse
 
     database = f"test_{uuid.uuid4().hex[:12]}"
     admin = Client(
@@ -114,7 +114,7 @@ def web_analytics_schema(clickhouse, clickhouse_server, settings):
 @pytest.fixture
 def newest_closed(settings) -> date:
     """The newest closed day now: yesterday, or the day before in the first hour of a UTC day."""
-    from web_analytics.partitions import newest_closed_day
+    from web_analytics.rules.partitions import newest_closed_day
 
     return newest_closed_day(datetime.now(UTC), settings.settling)
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql as identifiers
 
-from web_analytics import sql
+from web_analytics.clickhouse import sql
 
 
 class PostHogDatabase:
@@ -46,7 +46,7 @@ class PostHogDatabase:
             "CREATE TABLE posthog_team (id int PRIMARY KEY, name text NOT NULL DEFAULT '', "
             "web_analytics_pre_aggregated_tables_enabled boolean DEFAULT false)"
         )
-        self.execute(sql.render("posthog_db/notify_when_enabled"))
+        self.execute(sql.render("teams/posthog_db/notify_when_enabled"))
 
     def switch(self, team_id: int, enabled: bool | None = True) -> None:
         """What PostHog does when a person changes the setting; adds the team if there is none."""

@@ -13,14 +13,14 @@ from typing import Any
 
 import hypothesis
 
-from web_analytics.clickhouse import ClickHouse
-from web_analytics.decision import GAP_KINDS, GapCount
-from web_analytics.detection import DetectionScope, count_gaps, coverage_query
-from web_analytics.partitions import ONE_DAY, DateRange
-from web_analytics.retries import ClickHouseRetryPolicy
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.detection.detector import DetectionScope, count_gaps, coverage_query
+from web_analytics.rules.decision import GAP_KINDS, GapCount
+from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.settings import BadSetting, Settings
 from web_analytics.tables import TABLES
-from web_analytics.teams import TeamSelection
+from web_analytics.teams.selection import TeamSelection
+from web_analytics.wiring.retries import ClickHouseRetryPolicy
 
 MEASURES = {
     "stats": ("pageviews", "session_estimate"),
@@ -151,13 +151,13 @@ def differences_from_oracle(
         "bucket_minutes": bucket_minutes,
     }
     expected = {
-        (row["team_id"], row["day"]): row for row in clickhouse.query("verify/oracle_posthog", parameters)
+        (row["team_id"], row["day"]): row for row in clickhouse.query("validation/oracle_posthog", parameters)
     }
     different = []
     for table in TABLES:
         found = {
             (row["team_id"], row["day"]): row
-            for row in clickhouse.query(f"verify/oracle_stored_{table.short_name}", parameters)
+            for row in clickhouse.query(f"validation/oracle_stored_{table.short_name}", parameters)
         }
         for key in sorted(expected.keys() | found.keys()):
             if key[1] not in days:
@@ -176,7 +176,7 @@ def states(
     """The state in (stats, bounces) of each team and day that the detection knows anything of."""
     coverage = coverage_query(clickhouse, settings, DateRange(min(days), max(days) + ONE_DAY))
     rows = clickhouse.query(
-        "detect/coverage",
+        "detection/coverage",
         coverage.parameters,
         coverage.names,
         external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from web_analytics import sql
+from web_analytics.clickhouse import sql
 
 ROLES = ("setup", "writer", "reader")
 

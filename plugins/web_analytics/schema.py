@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from web_analytics import sql
-from web_analytics.clickhouse import ClickHouse
+from web_analytics.clickhouse import sql
+from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.settings import Settings
 from web_analytics.tables import BUILT_TABLES
 
@@ -77,7 +77,7 @@ def create_tables(clickhouse: ClickHouse) -> None:
 
 def check_registry(clickhouse: ClickHouse) -> None:
     """:raises SchemaMismatch: the table of the registry's name is PostHog's list of teams."""
-    columns = clickhouse.query("verify/table_columns", {"table_name": "web_pre_aggregated_teams"})
+    columns = clickhouse.query("schema/table_columns", {"table_name": "web_pre_aggregated_teams"})
     if "enabled" not in {row["name"] for row in columns}:
         raise SchemaMismatch(
             "web_pre_aggregated_teams has no column enabled, so it is PostHog's own list of teams; "

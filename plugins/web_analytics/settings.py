@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from typing import Any
 
-from web_analytics import sql, strategies
-from web_analytics.clickhouse import CORRECTNESS_SETTINGS
-from web_analytics.decision import GAP_KINDS, NEWEST, PRIORITIES
+from web_analytics.clickhouse import sql
+from web_analytics.clickhouse.connection import CORRECTNESS_SETTINGS
+from web_analytics.rules.decision import GAP_KINDS, NEWEST, PRIORITIES
+from web_analytics.teams import strategies
 
 BUCKET_MINUTES = (60, 30, 15)
 TOPOLOGIES = ("single", "replicated", "sharded")
@@ -532,7 +533,7 @@ class BackfillConf:
 
     :ivar date_start: with ``date_end`` the explicit half-open range; otherwise both None.
     :ivar kinds: empty where the conf names none.
-    :ivar priority: which dates go first, see :func:`web_analytics.decision.in_order`.
+    :ivar priority: which dates go first, see :func:`web_analytics.rules.decision.in_order`.
     """
 
     days_back: int

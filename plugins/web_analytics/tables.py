@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class PreAggregatedTable:
     """A target table.
 
-    :ivar short_name: names its statements, ``schema/create_<short_name>`` and ``backfill/insert_<short_name>``,
+    :ivar short_name: names its statements, ``schema/create_<short_name>`` and ``build/insert_<short_name>``,
         and its column in coverage and plans.
     """
 

@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-from web_analytics import sql
-from web_analytics.clickhouse import ClickHouse
-from web_analytics.commands import trigger_command
-from web_analytics.partitions import ONE_DAY
+from web_analytics.clickhouse import sql
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.rules.commands import trigger_command
+from web_analytics.rules.partitions import ONE_DAY
 from web_analytics.schema import SchemaMismatch
 from web_analytics.settings import BadSetting, Settings
 from web_analytics.tables import BOUNCES, STATS, TABLES, PreAggregatedTable
@@ -125,8 +125,8 @@ def compare_day(
     """The verdict on one day: a pure function of what was read.
 
     :param expected: rows of the oracle.
-    :param stored: rows of verify/stored_measures, by table.
-    :param ledger: rows of verify/ledger_entries.
+    :param stored: rows of validation/stored_measures, by table.
+    :param ledger: rows of validation/ledger_entries.
     """
     wanted_teams = set(team_ids)
     truth = _by_team(expected, wanted_teams)
@@ -184,10 +184,10 @@ def check_day(
         return compare_day(partition_date, (), (), {table: () for table in TABLES}, ())
     people_are_merged = bool(clickhouse.query("source/has_person_overrides")[0]["has_person_overrides"])
     # The tables before the source: an event that arrives in between makes the day stale, not wrong.
-    ledger = clickhouse.query("verify/ledger_entries", parameters)
+    ledger = clickhouse.query("validation/ledger_entries", parameters)
     stored = {
         table: clickhouse.query(
-            "verify/stored_measures",
+            "validation/stored_measures",
             parameters,
             {"table": table.name, "counts_sessions": table == BOUNCES},
             heavy=True,
@@ -218,7 +218,7 @@ def has_oracle(settings: Settings) -> bool:
 
 
 def _oracle_path(settings: Settings) -> str:
-    return f"verify/oracle_{settings.source}"
+    return f"validation/oracle_{settings.source}"
 
 
 def oracle_of(settings: Settings) -> str:
@@ -243,12 +243,12 @@ def check_schema(clickhouse: ClickHouse) -> None:
     """
     for table in TABLES:
         expected = expected_schema(table)
-        keys = clickhouse.query("verify/table_keys", {"table_name": table.name})
+        keys = clickhouse.query("schema/table_keys", {"table_name": table.name})
         if not keys:
             raise SchemaMismatch(f"The table {table.name} does not exist; run web_analytics_setup first.")
         columns = {
             row["name"]: row["type"]
-            for row in clickhouse.query("verify/table_columns", {"table_name": table.name})
+            for row in clickhouse.query("schema/table_columns", {"table_name": table.name})
         }
         found = {**{f"column {name}": value for name, value in columns.items()}, **keys[0]}
         del found["primary_key"]  # the beginning of the sorting key that a migrated table had first

@@ -74,7 +74,7 @@ def eu(web_analytics_schema, clickhouse_server, settings, monkeypatch):
     from demo import sample_data
     from tests.support import Source
     from web_analytics import schema
-    from web_analytics.clickhouse import ClickHouse
+    from web_analytics.clickhouse.connection import ClickHouse
 
     database = f"region_{uuid.uuid4().hex[:12]}"
     web_analytics_schema.client.execute(f"CREATE DATABASE {database}")

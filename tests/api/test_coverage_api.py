@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from web_analytics.api.coverage import STATIC
+from web_analytics.api.coverage.endpoints import STATIC
 
 PAGE = "/web-analytics/coverage"
 FILES = sorted(path.name for path in STATIC.iterdir())
@@ -114,7 +114,7 @@ def test_no_script_makes_markup_of_text(name):
 
 
 def test_every_file_is_asked_for_by_the_page_or_its_place_in_the_navigation():
-    from web_analytics import links
+    from web_analytics.reporting import links
 
     asked = (STATIC / "index.html").read_text() + str(links.external_view())
     assert [name for name in FILES if name != "index.html" and f"static/{name}" not in asked] == []
@@ -132,32 +132,34 @@ def test_it_is_in_airflows_navigation(airflow_api, login):
 def test_the_server_prepares_the_year_when_it_starts(source, settings, days, airflow_database):
     from starlette.testclient import TestClient
 
-    from web_analytics import activity, api, coverage
-    from web_analytics.partitions import ONE_DAY, DateRange
+    from web_analytics.api import app
+    from web_analytics.api.coverage import content
+    from web_analytics.detection import activity
+    from web_analytics.rules.partitions import ONE_DAY, DateRange
 
     two = days(2)
     source.enable(1)
     source.visits([1], two, per_day=1)
     activity.refresh(source.clickhouse, settings, DateRange(two[1], two[0] + ONE_DAY))
-    with TestClient(api.app):
+    with TestClient(app.app):
         for thread in threading.enumerate():
             if thread.name == "prepare coverage":
                 thread.join(60)
-    shown = coverage.View(DateRange(two[1], two[0] + ONE_DAY), (), False, 1, 25)
+    shown = content.View(DateRange(two[1], two[0] + ONE_DAY), (), False, 1, 25)
     before = len(source.clickhouse.statistics)
-    page = coverage.read_page(source.clickhouse, settings, shown, datetime.now(UTC))
+    page = content.read_page(source.clickhouse, settings, shown, datetime.now(UTC))
     assert page["totals"]["missing"] == 4
     # what is known, the teams, the versions, the states of the page: no gaps are counted
     assert len(source.clickhouse.statistics) - before == 4
 
 
 def test_a_server_starts_although_nothing_can_be_prepared(clickhouse, monkeypatch, caplog):
-    from web_analytics.api import coverage
+    from web_analytics.api.coverage import endpoints
 
     monkeypatch.setenv("WEB_ANALYTICS_REGIONS", "eu")
-    coverage.prepare()
+    endpoints.prepare()
     monkeypatch.setenv("WEB_ANALYTICS_CLICKHOUSE_CONN_ID", "never_created")
-    coverage.prepare()
+    endpoints.prepare()
     warnings = [record.getMessage() for record in caplog.records if "is not prepared" in record.getMessage()]
     assert "failed in ClickHouse with code 60" in warnings[0]
     assert "WEB_ANALYTICS_CLICKHOUSE_CONN_ID__EU" in warnings[1]
@@ -169,5 +171,5 @@ def test_that_clickhouse_is_down_is_said_at_once(airflow_api, login, monkeypatch
     answer = airflow_api.get("/web-analytics/coverage/data", headers=login("viewer"))
     assert answer.status_code == 503
     assert "Check that ClickHouse is up and reachable" in answer.json()["detail"]
-    assert "operate/kill_query" not in answer.json()["detail"]
+    assert "clickhouse/kill_query" not in answer.json()["detail"]
     assert "again in" not in caplog.text

@@ -7,7 +7,7 @@ import re
 from types import SimpleNamespace
 from urllib.parse import quote
 
-from web_analytics import gap_report
+from web_analytics.api import gap_report
 
 REPORT = {
     "summary": "1 of 2 teams <script>alert(1)</script>",

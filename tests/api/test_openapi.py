@@ -7,14 +7,14 @@ import pytest
 import schemathesis
 
 from tests.support import examples
-from web_analytics import api
+from web_analytics.api import app
 
 
 @pytest.fixture
 def schema(airflow_api, source, queued_runs):
     """The document as it is served, asked through Airflow's application."""
     source.enable(1, 2)
-    return schemathesis.openapi.from_asgi(f"{api.URL_PREFIX}/openapi.json", airflow_api.app)
+    return schemathesis.openapi.from_asgi(f"{app.URL_PREFIX}/openapi.json", airflow_api.app)
 
 
 @pytest.mark.parametrize("mode", [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
@@ -23,7 +23,7 @@ def test_every_answer_is_one_that_the_document_knows(schema, login, mode):
     asked = 0
     for found in schema.get_all_operations():
         operation = found.ok()
-        if not operation.path.startswith(f"{api.URL_PREFIX}/teams") and not operation.path.startswith(
+        if not operation.path.startswith(f"{app.URL_PREFIX}/teams") and not operation.path.startswith(
             "/teams"
         ):
             continue
@@ -39,7 +39,7 @@ def test_every_answer_is_one_that_the_document_knows(schema, login, mode):
 
 
 def test_every_endpoint_is_described(airflow_api):
-    document = airflow_api.get(f"{api.URL_PREFIX}/openapi.json").json()
+    document = airflow_api.get(f"{app.URL_PREFIX}/openapi.json").json()
     assert set(document["paths"]) >= {"/teams", "/teams/{team_id}"}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

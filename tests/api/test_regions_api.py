@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from web_analytics import history, links
-from web_analytics.build import build_partition
-from web_analytics.history import TaskIdentity
+from web_analytics.build.steps import build_partition
+from web_analytics.clickhouse import history
+from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.reporting import links
 
 PAGE, TEAMS = "/web-analytics/coverage", "/web-analytics/teams"
 BACKFILL_EU = "web_analytics_backfill__eu"

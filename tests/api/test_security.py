@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from web_analytics import api
+from web_analytics.api import app
 from web_analytics.api.security import editor, reader
 
 
 def endpoints():
-    for route in api.app.routes:
+    for route in app.app.routes:
         if route.path.startswith(("/docs", "/redoc", "/openapi.json")):
             continue
         for method in sorted(route.methods - {"HEAD"}):
@@ -24,7 +24,7 @@ def test_every_endpoint_is_guarded(method, route):
 
 @pytest.mark.parametrize(("method", "route"), endpoints())
 def test_without_a_login_nothing_is_answered(airflow_api, method, route):
-    path = api.URL_PREFIX + route.path.replace("{team_id}", "1")
+    path = app.URL_PREFIX + route.path.replace("{team_id}", "1")
     answer = airflow_api.request(method, path, json={})
     assert answer.status_code == 401, answer.text
     forged = airflow_api.request(method, path, json={}, headers={"Authorization": "Bearer forged"})

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from web_analytics.build import build_partition
-from web_analytics.teams import select_teams
+from web_analytics.build.steps import build_partition
+from web_analytics.teams.selection import select_teams
 
 PATH = "/web-analytics/teams"
 

@@ -42,10 +42,11 @@ def browser_source(clickhouse_server, airflow_database):
     from clickhouse_driver import Client
 
     from demo import sample_data
-    from web_analytics import history, schema
-    from web_analytics.build import build_partition
-    from web_analytics.clickhouse import ClickHouse
-    from web_analytics.history import TaskIdentity
+    from web_analytics import schema
+    from web_analytics.build.steps import build_partition
+    from web_analytics.clickhouse import history
+    from web_analytics.clickhouse.connection import ClickHouse
+    from web_analytics.clickhouse.history import TaskIdentity
     from web_analytics.settings import Settings
 
     Client(clickhouse_server.host, port=clickhouse_server.port).execute(f"CREATE DATABASE {DATABASE}")
@@ -93,7 +94,7 @@ def region_eu(browser_source, clickhouse_server):
 
     from demo import sample_data
     from web_analytics import schema
-    from web_analytics.clickhouse import ClickHouse
+    from web_analytics.clickhouse.connection import ClickHouse
     from web_analytics.settings import Settings
 
     Client(clickhouse_server.host, port=clickhouse_server.port).execute(f"CREATE DATABASE {DATABASE}_eu")

@@ -31,7 +31,7 @@ def _without_lock() -> None:
     """Every build believes that it holds the lock."""
     import secrets
 
-    from web_analytics import locks
+    from web_analytics.build import locks
 
     def acquire(clickhouse, partition_date, owner, **_):
         return locks.Lock(partition_date, owner, secrets.token_hex(6))
@@ -48,7 +48,7 @@ def _two_runs_at_once(rng: random.Random) -> Scenario:
     pause = {
         "id": "pause",
         "action": "delay",
-        "statement": "^backfill/count_rows$",
+        "statement": "^build/count_rows$",
         "seconds": rng.uniform(0.5, 1.5),
         "times": 100,
     }
@@ -56,16 +56,16 @@ def _two_runs_at_once(rng: random.Random) -> Scenario:
 
 
 def _without_verify() -> None:
-    from web_analytics import build
+    from web_analytics.build import steps
 
-    build.verify = lambda *_: None
+    steps.verify = lambda *_: None
 
 
 def _short_writes(rng: random.Random) -> Scenario:
     fault = {
         "id": "short",
         "action": "short_write",
-        "statement": "^backfill/(fill_sessions|insert_stats|insert_bounces)$",
+        "statement": "^build/(fill_sessions|insert_stats|insert_bounces)$",
         "nth": rng.randint(1, 6),
         "share": 0.5,
     }
@@ -77,35 +77,35 @@ def _no_faults(rng: random.Random) -> Scenario:
 
 
 def _without_check_of_the_clone() -> None:
-    from web_analytics.clickhouse import ClickHouse
+    from web_analytics.clickhouse.connection import ClickHouse
 
     query = ClickHouse.query
 
     def unchecked(self, path, *arguments, **options):
-        return [] if path == "verify/compare_clone" else query(self, path, *arguments, **options)
+        return [] if path == "build/compare_clone" else query(self, path, *arguments, **options)
 
     ClickHouse.query = unchecked
 
 
 def _insert_into_the_target() -> None:
     """Publishes as the earlier systems did: new rows are simply inserted."""
-    from web_analytics import build
+    from web_analytics.build import steps
 
     def insert(clickhouse, made, table):
         clickhouse.client.execute(
             f"INSERT INTO {table.name} SELECT * FROM {made.fresh(table)}",
             query_id=f"{clickhouse.origin}:direct",
-            settings={"log_comment": "backfill/insert_into_target"},
+            settings={"log_comment": "build/insert_into_target"},
         )
 
-    build.replace_partition = insert
+    steps.replace_partition = insert
 
 
 def _lost_answer_of_the_insert(rng: random.Random) -> Scenario:
     fault = {
         "id": "lost",
         "action": "lose_answer",
-        "statement": "^backfill/insert_into_target$",
+        "statement": "^build/insert_into_target$",
         "nth": rng.randint(1, 4),
     }
     return Scenario(kinds=["lost_answer"], server_faults=[fault])

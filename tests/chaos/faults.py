@@ -10,12 +10,12 @@ RETRIED_CODES = (159, 202, 210, 241, 252, 319)
 FINAL_CODES = (60, 62, 497, 47)
 
 # The statements of a run, by what they do: a fault aimed at one of them strikes where it hurts.
-STAGE = r"^backfill/(create|fill)|^lock/create$"
-PUBLISH = r"^backfill/(attach|delete|replace|drop|record)|^verify/|^lock/renew$"
+STAGE = r"^build/(create|fill)"
+PUBLISH = r"^build/(attach|delete|replace|drop_partition|record|compare|renew_lock)"
 INSERT_SELECTS = r"^backfill/(fill_sessions|insert_)"
-ALL_INSERT_SELECTS = r"^(backfill/(fill|insert|record)|detect/insert_plan|lock/renew)"
-RELEASE = r"^lock/(list|drop)"
-AIMS = (STAGE, PUBLISH, RELEASE, r"^detect/|^teams/|^report/", "")
+ALL_INSERT_SELECTS = r"^(build/(fill|insert|record)|detection/insert_plan|build/renew_lock)"
+RELEASE = r"^build/(list_build_tables|list_locked_dates|drop_tables)"
+AIMS = (STAGE, PUBLISH, RELEASE, r"^detection/|^teams/|^tasks/", "")
 
 KINDS = (
     "kill_task",
@@ -115,7 +115,7 @@ def _add(rng: random.Random, scenario: Scenario, kind: str, seconds: float) -> N
             {
                 **fault,
                 "action": "delay",
-                "statement": r"^(backfill/replace_partition|verify/compare_clone)$",
+                "statement": r"^build/(replace_partition|compare_clone)$",
                 "nth": 1,
                 "seconds": rng.uniform(0, 0.4),
                 "times": rng.choice([0, 4]),

@@ -10,9 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 
 from demo import sample_data
 from tests.support import at
-from web_analytics import build, schema
-from web_analytics.clickhouse import ClickHouse
-from web_analytics.partitions import ONE_DAY, newest_closed_day
+from web_analytics import schema
+from web_analytics.build import steps
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.rules.partitions import ONE_DAY, newest_closed_day
 from web_analytics.settings import Settings
 
 TEAMS = 4
@@ -70,7 +71,7 @@ def create(
     _enable(clickhouse, ids, True)
     for day in days:
         built = [team_id for team_id in teams if drawn[team_id, day] in (COMPLETE, STALE)]
-        build.build_partition(clickhouse, settings, day, [*others, *built], run_id="before_chaos")
+        steps.build_partition(clickhouse, settings, day, [*others, *built], run_id="before_chaos")
     late = [key for key, state in drawn.items() if state == STALE]
     arrival = datetime.now(UTC) - timedelta(minutes=1)
     _insert(clickhouse, [row for team_id, day in late for row in _events(rng, team_id, day, arrival)])

@@ -42,7 +42,7 @@ def prepare(checkout: Path, connection: dict[str, Any], conf: dict[str, Any]) ->
 
 def load_dag(checkout: Path):
     from tests.support import load_dags
-    from web_analytics.retries import ClickHouseRetryPolicy
+    from web_analytics.wiring.retries import ClickHouseRetryPolicy
 
     dag = load_dags(checkout / "dags" / f"{DAG_ID}.py").dags[DAG_ID]
     for task in dag.tasks:
@@ -146,12 +146,13 @@ class Run:
 
     def _work(self) -> int:
         os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = json.dumps(self.connection)
-        from web_analytics import clickhouse, runtime
+        from web_analytics.clickhouse import connection
         from web_analytics.settings import Settings
+        from web_analytics.tasks import runtime
 
         runtime.LOCK_POLL_SECONDS = LOCK_POLL_SECONDS
-        clickhouse.REPEAT_PAUSES_SECONDS = tuple(
-            pause * FIRST_DELAY_SECONDS / 10 for pause in clickhouse.REPEAT_PAUSES_SECONDS
+        connection.REPEAT_PAUSES_SECONDS = tuple(
+            pause * FIRST_DELAY_SECONDS / 10 for pause in connection.REPEAT_PAUSES_SECONDS
         )
         Settings.lock_ttl = timedelta(seconds=self.ttl_seconds)
         # Below the rule's threshold a gap waits two days; here it has waited.

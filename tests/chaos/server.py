@@ -129,7 +129,7 @@ class FaultyConnection(embedded.Connection):
     def _execute(self, sql):
         if "asynchronous_delete" in self.plan.rewrites and self._statement:
             sql = SYNCHRONOUS.sub(r"\g<1>\g<2>0", sql)
-        if "stop_merges" in self.plan.rewrites and self._statement == "backfill/delete_build_teams":
+        if "stop_merges" in self.plan.rewrites and self._statement == "build/delete_build_teams":
             self._session.run(f"SYSTEM STOP MERGES {DELETE_FROM.search(sql)[1]}")
         for fault in self._faults:
             sql = self._before(fault, sql)

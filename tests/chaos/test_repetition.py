@@ -6,9 +6,9 @@ import pytest
 
 from tests.chaos.servers import FaultyClickHouse
 from tests.support import leftovers
-from web_analytics import clickhouse as package
-from web_analytics import locks
-from web_analytics.clickhouse import ClickHouse, QueryFailed
+from web_analytics.build import locks
+from web_analytics.clickhouse import connection as package
+from web_analytics.clickhouse.connection import ClickHouse, QueryFailed
 
 LIGHT = "schema/current_database"
 
@@ -93,7 +93,7 @@ def test_other_failures_are_not_repeated(faulty, fail, executed, code):
 def test_after_a_broken_connection_the_query_is_ended_first(faulty, fail, executed, action):
     fail(action, times=1)
     assert faulty.query(LIGHT)
-    assert executed() == [LIGHT, "operate/kill_query", LIGHT]
+    assert executed() == [LIGHT, "clickhouse/kill_query", LIGHT]
 
 
 def test_a_write_that_adds_rows_is_left_to_its_task(faulty, fail, executed):
@@ -101,16 +101,16 @@ def test_a_write_that_adds_rows_is_left_to_its_task(faulty, fail, executed):
     fail("code", times=1, code=252, statement="attach_partition")
     with pytest.raises(QueryFailed):
         faulty.run(
-            "backfill/attach_partition",
+            "build/attach_partition",
             {"partition_id": "all"},
             {"table": "target", "source_table": "target"},
         )
-    assert executed() == ["backfill/attach_partition"]
+    assert executed() == ["build/attach_partition"]
 
 
 def test_a_lock_whose_creation_was_not_answered_is_the_owners(faulty, fail, days):
     owner = locks.Owner("dag", "run")
-    fail("lose_answer", times=1, statement="lock/create")
+    fail("lose_answer", times=1, statement="build/create_lock")
     lock = locks.acquire(faulty, days(1)[0], owner)
     assert lock.owner == owner
     locks.release(faulty, lock)
@@ -124,11 +124,11 @@ def test_a_unit_is_repeated_as_a_whole(faulty, fail, executed):
     fail("code", times=1, code=252, statement="attach_partition")
 
     def assemble():
-        faulty.run("backfill/truncate", names={"table": "clone"})
+        faulty.run("build/truncate", names={"table": "clone"})
         faulty.run(
-            "backfill/attach_partition", {"partition_id": "all"}, {"table": "clone", "source_table": "target"}
+            "build/attach_partition", {"partition_id": "all"}, {"table": "clone", "source_table": "target"}
         )
 
     faulty.repeat(assemble)
-    assert executed().count("backfill/attach_partition") == 2
+    assert executed().count("build/attach_partition") == 2
     assert faulty.client.execute("SELECT count() FROM clone") == [(1,)]

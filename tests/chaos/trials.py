@@ -144,7 +144,7 @@ class Worker:
     @contextlib.contextmanager
     def connect(self, database: str):
         """The package's connection, past the proxy."""
-        from web_analytics.clickhouse import ClickHouse
+        from web_analytics.clickhouse.connection import ClickHouse
 
         with ClickHouse("chaos", origin="suite") as clickhouse:
             clickhouse._connect = lambda: self.clickhouse.admin(database)
@@ -313,9 +313,9 @@ class Trial:
     def _judge(self) -> None:
         """Compares everything with the raw events, and looks for what was left behind."""
         from tests.support import differences_from_oracle, leftovers
-        from web_analytics import detection
-        from web_analytics.partitions import ONE_DAY, DateRange
-        from web_analytics.teams import select_teams
+        from web_analytics.detection import detector
+        from web_analytics.rules.partitions import ONE_DAY, DateRange
+        from web_analytics.teams.selection import select_teams
 
         result, world = self.result, self.world
         result.runs = len(self.started)
@@ -324,11 +324,11 @@ class Trial:
             differences = differences_from_oracle(clickhouse, list(world.days), [*world.teams, *world.others])
             left = leftovers(clickhouse)
             left += self._orphaned_queries(clickhouse)
-            scope = detection.DetectionScope(
+            scope = detector.DetectionScope(
                 DateRange(min(world.days), max(world.days) + ONE_DAY), tuple(ALL_KINDS), False
             )
             teams = select_teams(clickhouse, self.worker.settings)
-            gaps = detection.count_gaps(clickhouse, self.worker.settings, scope, teams)
+            gaps = detector.count_gaps(clickhouse, self.worker.settings, scope, teams)
             left += [f"gap {gap.partition_date} {gap.table_name} {gap.state}" for gap in gaps]
             result.attempts = dict(
                 clickhouse.client.execute(

@@ -109,7 +109,7 @@ def test_the_services_complete_a_backfill_though_a_worker_is_killed(stack, monke
     ended_runs = stack.call("GET", "/api/v2/dags/~/dagRuns")["dag_runs"]
     assert {each["state"] for each in ended_runs} == {"success"}, ended_runs
 
-    from web_analytics.clickhouse import ClickHouse
+    from web_analytics.clickhouse.connection import ClickHouse
 
     monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", stack.clickhouse_uri)
     today = datetime.now(UTC).date()

@@ -11,8 +11,8 @@ from airflow.timetables.trigger import MultipleCronTriggerTimetable
 
 from tests.conftest import CHECKOUT
 from web_analytics.pools import POOL
-from web_analytics.retries import ClickHouseRetryPolicy
 from web_analytics.tables import BUILT_TABLES
+from web_analytics.wiring.retries import ClickHouseRetryPolicy
 
 BACKFILL, SETUP = "web_analytics_backfill", "web_analytics_setup"
 # The DAGs of DESIGN §4; a DAG that is not in this list has no place in dags/.

@@ -14,8 +14,8 @@ import pytest
 
 from demo import access_log, verification
 from demo.access_log import UnusableLog
-from web_analytics.build import build_partition
-from web_analytics.partitions import ONE_DAY, DateRange
+from web_analytics.build.steps import build_partition
+from web_analytics.rules.partitions import ONE_DAY, DateRange
 
 SMALL_LOG = Path(__file__).parent / "data" / "access.log"
 REAL_LOG = Path(

@@ -9,7 +9,7 @@ import pytest
 
 from demo import verification
 from tests.support import at, session_id
-from web_analytics.partitions import ONE_DAY, DateRange
+from web_analytics.rules.partitions import ONE_DAY, DateRange
 
 DAY = date(2026, 3, 10)
 NEXT = DAY + ONE_DAY

@@ -12,7 +12,7 @@ from demo import coverage, ui, verification
 from demo.__main__ import parse_arguments
 from demo.flow import conf_for_days
 from demo.sample_data import planned_gaps
-from web_analytics.partitions import DateRange, lookback, newest_closed_day
+from web_analytics.rules.partitions import DateRange, lookback, newest_closed_day
 from web_analytics.settings import Settings
 
 SETTINGS = Settings.load({})

@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from demo import sample_data, verification
-from web_analytics.build import build_partition
-from web_analytics.partitions import ONE_DAY, DateRange
-from web_analytics.teams import select_teams
+from web_analytics.build.steps import build_partition
+from web_analytics.rules.partitions import ONE_DAY, DateRange
+from web_analytics.teams.selection import select_teams
 
 TODAY = date(2026, 3, 12)
 EVENTS = 20_000

@@ -33,7 +33,7 @@ def built_source(airflow, clickhouse_server):
     """Schema by web_analytics_setup, and three days of events of two teams."""
     from demo import sample_data
     from tests.support import Source
-    from web_analytics.clickhouse import ClickHouse
+    from web_analytics.clickhouse.connection import ClickHouse
 
     os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = clickhouse_server.uri("end_to_end")
     with ClickHouse("clickhouse_default") as connection:

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.live_airflow import LiveAirflow, wait_for
 from tests.postgres import crash, new_database, start_again
 from tests.support import Source, differences_from_oracle
-from web_analytics import team_backfills
+from web_analytics.teams import first_backfills
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def live_source(clickhouse_server):
 
     from demo import sample_data
     from web_analytics import schema
-    from web_analytics.clickhouse import ClickHouse
+    from web_analytics.clickhouse.connection import ClickHouse
     from web_analytics.settings import Settings
 
     with Client(clickhouse_server.host, port=clickhouse_server.port) as admin:
@@ -73,13 +73,13 @@ def is_backfilled(live_source):
     """``is_backfilled(team)``: waits for it, and compares the team's days with the raw events."""
     from datetime import UTC, datetime
 
-    from web_analytics.partitions import lookback
+    from web_analytics.rules.partitions import lookback
 
     days = list(lookback(datetime.now(UTC).date(), 1))
 
     def wait(team_id: int, seconds: float = 120) -> None:
         def state() -> bool:
-            found = team_backfills.read(live_source.clickhouse).get(team_id)
+            found = first_backfills.read(live_source.clickhouse).get(team_id)
             return found is not None and found.state == "succeeded"
 
         wait_for(state, seconds, f"the backfill of team {team_id}")

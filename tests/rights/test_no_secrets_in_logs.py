@@ -11,7 +11,7 @@ from clickhouse_driver import Client
 
 from tests.conftest import CHECKOUT
 from tests.support import Source
-from web_analytics.clickhouse import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse
 
 pytestmark = pytest.mark.slow
 

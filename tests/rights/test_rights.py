@@ -13,13 +13,16 @@ from xml.sax.saxutils import escape
 import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
-
 from tests.cleanup.test_cleanup_dag import answer
+
 from tests.support import Source, differences_from_oracle
-from web_analytics import detection, registry, rights, sql
-from web_analytics.clickhouse import ClickHouse, QueryFailed
-from web_analytics.registry import Registration
-from web_analytics.teams import TeamSelection
+from web_analytics import rights
+from web_analytics.clickhouse import sql
+from web_analytics.clickhouse.connection import ClickHouse, QueryFailed
+from web_analytics.detection import detector
+from web_analytics.teams import registry
+from web_analytics.teams.registry import Registration
+from web_analytics.teams.selection import TeamSelection
 
 DATABASE = "web_analytics"
 DEVELOPMENT_SERVER = [
@@ -116,8 +119,8 @@ def test_each_role_can_do_its_work_and_no_more(acting_as, run_dag, settings, day
 
     with acting_as("reader") as clickhouse:
         assert run_dag("web_analytics_diagnostics").state == "success"
-        scope = detection.DetectionScope(detection.DateRange(days(3)[-1], days(3)[0]), ("missing",), False)
-        assert detection.count_gaps(clickhouse, settings, scope, TeamSelection(frozenset([1, 3]))) == []
+        scope = detector.DetectionScope(detector.DateRange(days(3)[-1], days(3)[0]), ("missing",), False)
+        assert detector.count_gaps(clickhouse, settings, scope, TeamSelection(frozenset([1, 3]))) == []
         assert differences_from_oracle(clickhouse, days(3), [1, 3]) == []
         for statement in (
             "INSERT INTO web_analytics_backfill_log (kind) SELECT 'x'",

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import examples
-from web_analytics import gaps
-from web_analytics.decision import GAP_KINDS
-from web_analytics.partitions import DateRange
+from web_analytics.rules import gaps
+from web_analytics.rules.decision import GAP_KINDS
+from web_analytics.rules.partitions import DateRange
 from web_analytics.settings import BackfillConf, Settings
 
 START = date(2026, 1, 1)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import examples
-from web_analytics import health
-from web_analytics.decision import GapCount
-from web_analytics.health import Coverage, Measured, Thresholds
-from web_analytics.partitions import DateRange, closed_at
+from web_analytics.rules import health
+from web_analytics.rules.decision import GapCount
+from web_analytics.rules.health import Coverage, Measured, Thresholds
+from web_analytics.rules.partitions import DateRange, closed_at
 
 NOW = datetime(2026, 1, 20, 12, tzinfo=UTC)
 SETTLING = timedelta(hours=1)

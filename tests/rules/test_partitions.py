@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import at, examples
-from web_analytics.partitions import (
+from web_analytics.rules.partitions import (
     ONE_DAY,
     DateRange,
     closed_at,

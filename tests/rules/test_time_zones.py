@@ -10,8 +10,8 @@ import pytest
 from hypothesis import strategies as some
 
 from tests.support import examples
-from web_analytics import time_zones
-from web_analytics.partitions import DateRange, closed_part, lookback, newest_closed_day
+from web_analytics.rules import time_zones
+from web_analytics.rules.partitions import DateRange, closed_part, lookback, newest_closed_day
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 ZONES = sorted(time_zones.names())

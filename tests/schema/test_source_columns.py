@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.conftest import CHECKOUT
-from web_analytics import sql
+from web_analytics.clickhouse import sql
 from web_analytics.schema import SOURCE_COLUMNS
 
 

@@ -7,8 +7,10 @@ import re
 import pytest
 
 from tests.support import differences_from_oracle
-from web_analytics import build, schema, sql
-from web_analytics.locks import Lock, Owner
+from web_analytics import schema
+from web_analytics.build import steps
+from web_analytics.build.locks import Lock, Owner
+from web_analytics.clickhouse import sql
 from web_analytics.schema import SchemaMismatch
 from web_analytics.settings import TOPOLOGIES
 
@@ -49,8 +51,8 @@ def test_migrations_and_the_view_reach_all_nodes(topology):
 
 def add_dimension(clickhouse) -> None:
     """As a migration adds one: the primary key stays what it was."""
-    for table in build.BUILT_TABLES:
-        keys = clickhouse.query("verify/table_keys", {"table_name": table.name})[0]
+    for table in steps.BUILT_TABLES:
+        keys = clickhouse.query("schema/table_keys", {"table_name": table.name})[0]
         clickhouse.client.execute(
             f"ALTER TABLE {table.name} ADD COLUMN language String AFTER team_id, "
             f"MODIFY ORDER BY ({keys['sorting_key']}, language)"
@@ -65,11 +67,11 @@ def test_a_build_works_on_tables_of_one_node(web_analytics_schema, topology, mig
     if migrated:
         add_dimension(clickhouse)
     clickhouse.topology = topology
-    made = build.Build(Lock(days(1)[0], Owner("a", "b"), "0123456789ab"))
-    build.create_tables(clickhouse, made)
+    made = steps.Build(Lock(days(1)[0], Owner("a", "b"), "0123456789ab"))
+    steps.create_tables(clickhouse, made)
     shape = "SELECT engine, partition_key, primary_key, sorting_key FROM system.tables WHERE database = currentDatabase() AND name = %(t)s"
     columns = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = %(t)s ORDER BY position"
-    for table in build.BUILT_TABLES:
+    for table in steps.BUILT_TABLES:
         for name in (made.fresh(table), made.clone(table)):
             for question in (shape, columns):
                 expected = clickhouse.client.execute(question, {"t": table.name})
@@ -84,8 +86,8 @@ def test_a_day_is_built_exactly_with_such_tables(source, settings, days, migrate
     source.visits([1, 2], days(2))
     source.clickhouse.topology = "replicated"
     for _ in range(2):
-        build.build_partition(source.clickhouse, settings, days(1)[0], [1, 2])
-        build.build_partition(source.clickhouse, settings, days(1)[0], [2])
+        steps.build_partition(source.clickhouse, settings, days(1)[0], [1, 2])
+        steps.build_partition(source.clickhouse, settings, days(1)[0], [2])
     assert differences_from_oracle(source.clickhouse, days(1), [1, 2]) == []
 
 

@@ -10,9 +10,10 @@ import pytest
 from demo import sample_data
 from tests.conftest import CHECKOUT
 from tests.support import Source, at, differences_from_oracle, found_gaps, leftovers, states
-from web_analytics import schema, sql, validation
-from web_analytics.build import build_partition
-from web_analytics.history import TaskIdentity
+from web_analytics import schema, validation
+from web_analytics.build.steps import build_partition
+from web_analytics.clickhouse import sql
+from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.schema import SchemaMismatch
 from web_analytics.tables import MORE_TABLES, TABLES
 
@@ -160,7 +161,7 @@ def test_right_days_are_adopted_and_the_others_built_again(posthog, run_dag, set
 
 def test_only_what_is_exact_is_adopted(source, settings, days):
     """A team for each way to be wrong, beside one that is right."""
-    from web_analytics.adoption import adopt_day
+    from web_analytics.build.adoption import adopt_day
 
     [day] = days(1)
     stats, bounces = TABLES
@@ -182,7 +183,7 @@ def test_only_what_is_exact_is_adopted(source, settings, days):
 
 
 def test_an_adopted_day_becomes_stale_like_any_other(posthog, settings, days):
-    from web_analytics.adoption import adopt_day
+    from web_analytics.build.adoption import adopt_day
 
     clickhouse, newest = posthog.clickhouse, days(1)[0]
     schema.create_tables(clickhouse)

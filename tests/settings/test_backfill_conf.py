@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import examples, refusal
-from web_analytics.decision import GAP_KINDS
+from web_analytics.rules.decision import GAP_KINDS
 from web_analytics.settings import MAX_RANGE_DAYS, BackfillConf, BadSetting, Settings
 
 NAMES = (

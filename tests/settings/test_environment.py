@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import examples, refusal
-from web_analytics.clickhouse import CORRECTNESS_SETTINGS
+from web_analytics.clickhouse.connection import CORRECTNESS_SETTINGS
 from web_analytics.settings import BadSetting, Settings, settings_table
 
 VARIABLES = {each.metadata["variable"]: each for each in fields(Settings)}
@@ -98,7 +98,7 @@ ACCEPTED = {
     "HEALTH_FAILING_SUCCESS_PERCENT": {"0": 0, "100": 100},
     "FRESHNESS_DEADLINE_MINUTES": {"1": 1, "10080": 10_080},
     "ALERT_SLACK_CONN_ID": {"on-call": "on-call"},
-    "ALERT_EMAIL_CONN_ID": {},  # only together with the addresses: tests/alerts
+    "ALERT_EMAIL_CONN_ID": {},  # only together with the addresses: tests/reporting
     "ALERT_EMAIL_TO": {"a@b, c@d.example,a@b,": ("a@b", "c@d.example")},
     "ALERT_REPEAT_HOURS": {"1": 1, "10000": 10_000},
     "POSTHOG_CONN_ID": {"ours": "ours"},

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import CHECKOUT
 from tests.support import session_id
 from web_analytics import validation
-from web_analytics.build import build_partition
+from web_analytics.build.steps import build_partition
 from web_analytics.settings import Settings
 
 # Clocks change in Berlin on 29 March and, by half an hour, on Lord Howe Island on 5 April.

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from web_analytics import posthog_watch, sql
-from web_analytics.posthog_watch import TeamEnabledTrigger
+from web_analytics.clickhouse import sql
+from web_analytics.teams import posthog_watch
+from web_analytics.teams.posthog_watch import TeamEnabledTrigger
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def notifications(posthog_db):
 
     def sent(change) -> list[str]:
         with posthog_db.connect() as listener:
-            listener.execute(sql.render("posthog_db/listen"))
+            listener.execute(sql.render("teams/posthog_db/listen"))
             change()
             return [each.payload for each in listener.notifies(timeout=0.5)]
 
@@ -52,7 +53,7 @@ def test_what_is_rolled_back_does_not_notify(posthog_db, notifications):
 
 
 def test_the_trigger_may_be_made_again(posthog_db, notifications):
-    posthog_db.execute(sql.render("posthog_db/notify_when_enabled"))
+    posthog_db.execute(sql.render("teams/posthog_db/notify_when_enabled"))
     assert notifications(lambda: posthog_db.switch(5)) == ["5"]
 
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import strategies as some
 
 from tests.support import at, examples
-from web_analytics import activity, strategies
-from web_analytics.partitions import lookback
+from web_analytics.detection import activity
+from web_analytics.rules.partitions import lookback
 from web_analytics.settings import BadSetting, Settings
-from web_analytics.teams import TeamSelectionFailed, is_rolled_out, select_teams
+from web_analytics.teams import strategies
+from web_analytics.teams.selection import TeamSelectionFailed, is_rolled_out, select_teams
 
 DESIGN = {"teams_table", "environment_variable", "high_pageviews", "project_settings"}
 

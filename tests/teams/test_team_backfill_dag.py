@@ -8,12 +8,12 @@ import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
 from tests.support import differences_from_oracle, fingerprint, leftovers, states
-from web_analytics import team_backfills
-from web_analytics.build import build_partition
-from web_analytics.decision import COMPLETE
-from web_analytics.partitions import lookback, newest_first
+from web_analytics.build.steps import build_partition
+from web_analytics.rules.decision import COMPLETE
+from web_analytics.rules.partitions import lookback, newest_first
 from web_analytics.settings import BadSetting, Settings, TeamBackfillConf
-from web_analytics.team_backfill_steps import choose_periods
+from web_analytics.tasks.team_backfill import choose_periods
+from web_analytics.teams import first_backfills
 
 DAG = "web_analytics_team_backfill"
 GROUP = "build_date.publish"
@@ -33,7 +33,7 @@ def days():
 
 
 def state_of(source, team_id: int) -> str | None:
-    found = team_backfills.read(source.clickhouse).get(team_id)
+    found = first_backfills.read(source.clickhouse).get(team_id)
     return found and found.state
 
 
@@ -258,14 +258,14 @@ def test_who_leaves_while_a_run_is_at_work_is_not_taken_for_backfilled(source):
     """The run finishes with the state of the instant it started at; leaving is newer."""
     clickhouse = source.clickhouse
     started = datetime.now(UTC)
-    period = {1: team_backfills.NO_DATES, 2: team_backfills.NO_DATES}
-    team_backfills.start(clickhouse, period, {}, "run", started)
-    taken = team_backfills.taken_by(clickhouse, "run")
-    team_backfills.mark_left(clickhouse, [1], started + timedelta(seconds=1))
-    team_backfills.finish(clickhouse, taken, {})
+    period = {1: first_backfills.NO_DATES, 2: first_backfills.NO_DATES}
+    first_backfills.start(clickhouse, period, {}, "run", started)
+    taken = first_backfills.taken_by(clickhouse, "run")
+    first_backfills.mark_left(clickhouse, [1], started + timedelta(seconds=1))
+    first_backfills.finish(clickhouse, taken, {})
     assert (state_of(source, 1), state_of(source, 2)) == ("left", "succeeded")
-    found = team_backfills.look_and_mark(clickhouse, [1, 2], datetime.now(UTC))
-    assert found == team_backfills.Look(pending=frozenset([1]), left=frozenset())
+    found = first_backfills.look_and_mark(clickhouse, [1, 2], datetime.now(UTC))
+    assert found == first_backfills.Look(pending=frozenset([1]), left=frozenset())
 
 
 def test_who_is_switched_off_elsewhere_while_a_run_is_at_work_has_left(source, run_dag, days, admin):

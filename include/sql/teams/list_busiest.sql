@@ -16,7 +16,7 @@ FROM
         WHERE partition_date >= %(date_start)s AND partition_date < %(date_end)s
 {% else %}
 {% with only_new = false, only_selected = false %}
-{% include "activity/scan.sql" %}
+{% include "detection/scan_activity.sql" %}
 {% endwith %}
 {% endif %}
     )

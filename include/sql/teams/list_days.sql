@@ -9,7 +9,7 @@ SELECT
     source_pageviews AS pageviews
 FROM
 (
-{% include "detect/coverage.sql" %}
+{% include "detection/coverage.sql" %}
 )
 WHERE NOT (stats = 'idle' AND bounces = 'idle')
 ORDER BY partition_date DESC

@@ -5,7 +5,7 @@
 SELECT team_id, partition_date, stats_state, bounces_state
 FROM
 (
-{% include "detect/coverage.sql" %}
+{% include "detection/coverage.sql" %}
 )
 WHERE stats_state IN %(states)s OR bounces_state IN %(states)s
 ORDER BY partition_date DESC, team_id

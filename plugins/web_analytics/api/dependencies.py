@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Query
 
-from web_analytics.clickhouse import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.settings import Settings, region_names
 
 

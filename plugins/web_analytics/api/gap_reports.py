@@ -13,7 +13,7 @@ from airflow.models.xcom import XComModel
 from fastapi import APIRouter, Depends, HTTPException, Path
 from fastapi.responses import HTMLResponse
 
-from web_analytics import gap_report
+from web_analytics.api import gap_report
 from web_analytics.api.security import reader
 
 DAG_ID, TASK_ID = "web_analytics_diagnostics", "show_data_gaps"

@@ -9,16 +9,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from web_analytics import detection, registry, time_zones
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep
 from web_analytics.api.problems import Problem
 from web_analytics.api.runs import start_team_backfill
 from web_analytics.api.security import CurrentUser, editor, reader
-from web_analytics.partitions import closed_part, lookback
-from web_analytics.registry import Registration
+from web_analytics.detection import detector
+from web_analytics.rules import time_zones
+from web_analytics.rules.partitions import closed_part, lookback
 from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS
-from web_analytics.team_backfills import SUCCEEDED
-from web_analytics.teams import TeamSelection, is_rolled_out, select_teams
+from web_analytics.teams import registry
+from web_analytics.teams.first_backfills import SUCCEEDED
+from web_analytics.teams.registry import Registration
+from web_analytics.teams.selection import TeamSelection, is_rolled_out, select_teams
 
 router = APIRouter(prefix="/teams", tags=["teams"])
 
@@ -213,7 +215,7 @@ def _coverage(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: int) ->
     days = closed_part(
         lookback(now.date(), settings.lookback_days), now, settings.settling, settings.partitions_start_date
     )
-    coverage = detection.coverage_query(clickhouse, settings, days)
+    coverage = detector.coverage_query(clickhouse, settings, days)
     rows: list[dict[str, Any]] = clickhouse.query(
         "teams/list_days",
         coverage.parameters,

@@ -1,0 +1,139 @@
+-- The state of each (team, partition) in both tables: missing, inconsistent, stale, orphan, complete, small or
+-- idle, in this order of precedence (docs/semantics.md). One row per team and day that has events, rows or a ledger
+-- entry. Part of other statements.
+-- Parameters: date_start, date_end, min_daily_pageviews, stale_min_events. External table selected_teams (team_id).
+--   further_tables: short names of the tables beside these two, which are compared with them;
+--   activity_is_kept: from web_analytics_activity, else from a scan of the source; with_new, since: see
+--   detection/kept_activity.sql; only_gaps: without team-days whose rows are all right; is_short_range: at most so many days
+--   that the teams of each, also those that are not selected, can be held as sets.
+-- Columns: team_id, partition_date, stats_state, bounces_state, source_pageviews, newest_ingested_at.
+-- Four sources give rows of one narrow form that are aggregated once. marks is a set of bits, 1 and 2: the table has
+-- rows, 4 and 8: the ledger has an entry for it, 16 and 32: an entry with rows; of each further table, from 64 on: it
+-- has rows, and an entry with rows. builds is 0 where the entries of all tables are of one build; only then do they
+-- speak of one reading of the source.
+{% set further = further_tables %}
+{% macro mark(number) %}{{ number if number < 3 else 4 ** number }}{% endmacro %}
+{% set further_rows = namespace(bits=0) %}
+{% for table in further %}{% set further_rows.bits = further_rows.bits + 64 * 4 ** loop.index0 %}{% endfor %}
+{% macro state(has_rows, has_entry, has_entry_with_rows) -%}
+multiIf(
+    source_pageviews > 0 AND bitAnd(marks, {{ has_rows }}) = 0
+        AND NOT (bitAnd(marks, {{ has_entry + has_entry_with_rows }}) = {{ has_entry }}
+                 AND builds = 0 AND built_from >= newest_ingested_at),
+    if(source_pageviews < %(min_daily_pageviews)s, 'small', 'missing'),
+    bitAnd(marks, 3) = 3 AND builds != 0{% if further %}
+
+        OR bitAnd(marks, 12) = 12 AND bitAnd(marks, {{ further_rows.bits }}) * 2 != bitAnd(marks, {{ further_rows.bits * 2 }}){% endif %}, 'inconsistent',
+    bitAnd(marks, {{ has_rows + has_entry }}) = {{ has_rows + has_entry }} AND source_pageviews > 0
+        AND newest_ingested_at > built_from AND late_events >= %(stale_min_events)s,
+    if(source_pageviews < %(min_daily_pageviews)s, 'small', 'stale'),
+    bitAnd(marks, {{ has_rows }}) != 0 AND (source_pageviews = 0 OR bitAnd(marks, {{ has_entry }}) = 0), 'orphan',
+    bitAnd(marks, {{ has_rows }}) != 0, 'complete',
+    'idle')
+{%- endmacro %}
+{% set never = "toDateTime64(0, 6, 'UTC')" %}
+SELECT
+    team_id,
+    partition_date,
+    {{ state(1, 4, 16) }} AS stats_state,
+    {{ state(2, 8, 32) }} AS bounces_state,
+    source_pageviews,
+    newest_ingested_at
+FROM
+(
+    SELECT
+        team_id,
+        partition_date,
+        groupBitOr(mark) AS marks,
+        groupBitXor(build_hash) AS builds,
+        sum(pageviews) AS source_pageviews,
+        -- what the source holds less what it held when it was read for the build
+        sum(event_rows) AS late_events,
+        max(ingested_at) AS newest_ingested_at,
+        max(read_up_to) AS built_from
+    FROM
+    (
+        SELECT *
+        FROM
+        (
+            SELECT
+                team_id, partition_date, toUInt8(0) AS mark, toUInt64(0) AS build_hash,
+                pageviews, toInt64(events) AS event_rows, newest_ingested_at AS ingested_at, {{ never }} AS read_up_to
+            FROM
+            (
+{% if activity_is_kept %}
+{% include "detection/kept_activity.sql" %}
+{% else %}
+{% with only_new = false, only_selected = true %}
+{% include "detection/scan_activity.sql" %}
+{% endwith %}
+{% endif %}
+            )
+{% for table in ["stats", "bounces"] + further %}
+            UNION ALL
+{% if is_short_range %}
+            SELECT team_id, day, {{ mark(loop.index) }}, 0, 0, 0, {{ never }}, {{ never }}
+            FROM
+            (
+                SELECT YYYYMMDDToDate(_partition_value.1) AS day, groupUniqArray(team_id) AS teams
+                FROM web_pre_aggregated_{{ table }}
+                -- Partitions are days, so the index alone keeps to the range. A condition that is checked for each
+                -- row costs as much as all else that is done for it.
+                WHERE indexHint(
+                    period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
+                    AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams))
+                GROUP BY _partition_value.1
+            )
+            ARRAY JOIN teams AS team_id
+            WHERE team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+{% else %}
+            SELECT team_id, toDate(period_bucket, 'UTC'), {{ mark(loop.index) }}, 0, 0, 0, {{ never }}, {{ never }}
+            FROM web_pre_aggregated_{{ table }}
+            WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
+              AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+{% endif %}
+{% endfor %}
+            UNION ALL
+            SELECT
+                team_id, partition_date,
+                -- a cleanup leaves an entry without a build: the day counts as one that was never built
+                multiIf(
+                    build = '', 0,
+{% for table in further %}
+                    table_name = 'web_pre_aggregated_{{ table }}', if(row_count > 0, {{ 128 * 4 ** loop.index0 }}, 0),
+{% endfor %}
+                    table_name = 'web_pre_aggregated_stats', if(row_count > 0, 20, 4),
+                    if(row_count > 0, 40, 8)),
+{% if further %}
+                -- the one of stats cancels out those of all others, if they are of its build
+                multiIf(
+                    build = '', 0,
+{% for table in further %}
+                    table_name = 'web_pre_aggregated_{{ table }}', cityHash64(build, '{{ table }}'),
+{% endfor %}
+                    table_name = 'web_pre_aggregated_bounces', cityHash64(build),
+                    {% for table in further %}bitXor(cityHash64(build, '{{ table }}'), {% endfor %}cityHash64(build){{ ")" * further | length }}),
+                0,
+{% else %}
+                if(build = '', 0, cityHash64(build)), 0,
+{% endif %}
+                if(table_name = 'web_pre_aggregated_stats', -toInt64(source_events), 0),
+                {{ never }}, newest_ingested_at
+            FROM web_analytics_backfill_ledger FINAL
+            WHERE partition_date >= %(date_start)s AND partition_date < %(date_end)s
+              AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+              AND table_name IN ('web_pre_aggregated_stats', 'web_pre_aggregated_bounces'
+{%- for table in further %}, 'web_pre_aggregated_{{ table }}'{% endfor %})
+        )
+        -- Limits nothing: it brings the four sources into one stream, and with it one hash table instead of four
+        -- that are merged, at a third of the memory and half of the time.
+        LIMIT 9223372036854775807 BY ignore(team_id)
+    )
+    GROUP BY team_id, partition_date
+{% if only_gaps %}
+    -- What is complete is most of it, and needs no further thought.
+    HAVING NOT (marks = {{ 63 + 3 * further_rows.bits }} AND builds = 0 AND source_pageviews > 0 AND newest_ingested_at <= built_from)
+{% else %}
+    HAVING marks != 0 OR source_pageviews > 0 OR late_events != 0
+{% endif %}
+)

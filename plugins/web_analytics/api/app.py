@@ -1,0 +1,62 @@
+"""The package's REST API, which Airflow's API server mounts under ``URL_PREFIX``.
+
+Imported by the API server only: importing it takes longer than a task's own work. Every endpoint depends on
+``security.reader`` or ``security.editor``; a test fails for one that does not.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+from web_analytics.api import gap_reports, teams
+from web_analytics.api.coverage import endpoints
+from web_analytics.api.problems import RESPONSES
+from web_analytics.clickhouse.connection import QueryFailed
+from web_analytics.schema import SchemaMismatch
+from web_analytics.settings import BadSetting
+from web_analytics.teams.selection import TeamSelectionFailed
+
+URL_PREFIX = "/web-analytics"
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    """Of each process of the API server: it answers from the beginning."""
+    threading.Thread(target=endpoints.prepare, name="prepare coverage", daemon=True).start()
+    yield
+
+
+app = FastAPI(
+    lifespan=lifespan,
+    title="Web analytics pre-aggregation",
+    version="1",
+    description="Which teams are pre-aggregated, and what is built of them.",
+    responses=RESPONSES,
+)
+app.include_router(teams.router)
+app.include_router(gap_reports.router)
+app.include_router(endpoints.router)
+
+
+@app.exception_handler(QueryFailed)
+@app.exception_handler(TeamSelectionFailed)
+@app.exception_handler(SchemaMismatch)
+@app.exception_handler(BadSetting)
+def unavailable(request: Request, error: Exception) -> JSONResponse:
+    """ClickHouse, a selection strategy or a setting of the API server: nothing the request could do better."""
+    return JSONResponse({"detail": str(error)}, status_code=503)
+
+
+@app.exception_handler(RequestValidationError)
+def refused(request: Request, error: RequestValidationError) -> Response:
+    """Says what is wrong without repeating what was sent, which may be no text (half a surrogate pair) or no number
+    (NaN) that an answer could hold."""
+    detail = [{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()]
+    return Response(json.dumps({"detail": detail}), 422, media_type="application/json")

@@ -1,0 +1,1 @@
+"""The coverage page: what each team, day and table holds."""

@@ -1,0 +1,331 @@
+"""What the coverage page shows: the state of every (team, day, table) of a range, the worst teams first.
+
+The states come from the one detection query; here they are only cut to a page and completed by the states that are
+no gaps: open, idle, outside and not enabled. Only the teams of one page are ever read day by day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from web_analytics.api.coverage.ranking import GAP_COUNTS, NO_GAPS, TeamGaps, worst_first
+from web_analytics.clickhouse.connection import ClickHouse, Row, external_table
+from web_analytics.detection import activity, detector
+from web_analytics.rules.decision import GAP_KINDS, SMALL
+from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, is_open
+from web_analytics.settings import MAX_RANGE_DAYS, BadSetting, Settings
+from web_analytics.tables import TABLES
+from web_analytics.teams.selection import select_teams
+
+OPEN, IDLE, OUTSIDE, NOT_ENABLED = "open", "idle", "outside", "not enabled"
+# One letter for each state, so that a team's year is one string.
+CODES = {
+    "complete": "c",
+    "missing": "m",
+    "inconsistent": "i",
+    "stale": "s",
+    "orphan": "r",
+    OPEN: "o",
+    IDLE: "-",
+    SMALL: "t",
+    OUTSIDE: "x",
+    NOT_ENABLED: "n",
+}
+PAGE_SIZES = (25, 50, 100)
+LONGEST_TEAM_FILTER = 1000
+MAX_TEAM_ID = 2**64 - 1
+FAILURES_SHOWN = 5
+DECISIONS_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class View:
+    """What a reader asked for.
+
+    :ivar days: the range to show; it may reach into the future of ``date_end`` no further than today.
+    :ivar team_ids: only these teams; empty for no filter.
+    :ivar all_teams: also teams that are not enabled.
+    :ivar page: from 1.
+    """
+
+    days: DateRange
+    team_ids: tuple[int, ...]
+    all_teams: bool
+    page: int
+    page_size: int
+
+
+def parse_team_ids(text: str) -> tuple[int, ...]:
+    """The ids of a filter such as ``3, 17``.
+
+    :raises BadSetting: anything else.
+    """
+    parts = text.replace(",", " ").split()
+    accepted = f"at most {LONGEST_TEAM_FILTER} team ids, whole numbers separated by commas"
+    if len(parts) > LONGEST_TEAM_FILTER:
+        raise BadSetting("team_ids", f"{text[:40]}…", accepted)
+    if not all(part.isascii() and part.isdigit() and int(part) <= MAX_TEAM_ID for part in parts):
+        raise BadSetting("team_ids", text[:200], accepted)
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def range_to_show(
+    now: datetime,
+    settings: Settings,
+    days: int | None = None,
+    date_start: date | None = None,
+    date_end: date | None = None,
+) -> DateRange:
+    """The days of the page, half-open: an explicit range, or the last ``days`` complete ones and today.
+
+    :raises BadSetting: only one date, reversed, or more than a year.
+    """
+    today = now.astimezone(UTC).date()
+    if date_start is None and date_end is None:
+        length = settings.lookback_days if days is None else days
+        if not 1 <= length <= MAX_RANGE_DAYS:
+            raise BadSetting("days", length, f"a whole number from 1 to {MAX_RANGE_DAYS}")
+        return DateRange(today - timedelta(days=length), today + ONE_DAY)
+    if date_start is None or date_end is None:
+        raise BadSetting("date_start" if date_start is None else "date_end", None, "a date: both or none")
+    if not 0 < (date_end - date_start).days <= MAX_RANGE_DAYS + 1:
+        raise BadSetting(
+            "date_end", date_end.isoformat(), f"1 to {MAX_RANGE_DAYS + 1} days after date_start {date_start}"
+        )
+    return DateRange(date_start, date_end)
+
+
+def state_of(day: date, known: str | None, *, enabled: bool, now: datetime, settings: Settings) -> str:
+    """The state that the page shows of one (team, day, table).
+
+    :param known: what the detection says of it; None where it knows nothing of the day.
+    """
+    if day < settings.partitions_start_date:
+        return OUTSIDE
+    if not enabled:
+        return NOT_ENABLED
+    if is_open(day, now, settings.settling):
+        return OPEN
+    return known or IDLE
+
+
+def line_of_states(
+    days: DateRange, known: Mapping[date, str], *, enabled: bool, now: datetime, settings: Settings
+) -> str:
+    """One letter of :data:`CODES` for each day of the range."""
+    return "".join(
+        CODES[state_of(day, known.get(day), enabled=enabled, now=now, settings=settings)] for day in days
+    )
+
+
+def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datetime) -> dict[str, Any]:
+    """One page of teams with all their days, and the totals over all pages.
+
+    Ids are strings: JavaScript's numbers do not hold all of UInt64.
+    """
+    closed = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
+    # What the newest detection knows of the source: a page is not worth reading the events again.
+    known = activity.coverage_of(clickhouse, settings)
+    query = detector.coverage_query(clickhouse, settings, closed, may_be_behind=True, known=known)
+    enabled = select_teams(clickhouse, settings).team_ids
+    shown, others = enabled, frozenset()
+    if view.team_ids:
+        shown = enabled.intersection(view.team_ids)
+        others = frozenset(view.team_ids) - enabled
+    elif view.all_teams:
+        rows = clickhouse.query(
+            "api/list_other_teams",
+            query.parameters,
+            query.names,
+            external_tables=[_teams(enabled)],
+            heavy=True,
+        )
+        others = frozenset(row["team_id"] for row in rows)
+    gaps = GAP_COUNTS.count(clickhouse, settings, closed, shown, known) if len(closed) else {}
+    ranked = [*worst_first(shown, gaps), *sorted(others)]
+    first = (view.page - 1) * view.page_size
+    of_page = ranked[first : first + view.page_size]
+    states = {}
+    if (detailed := shown.intersection(of_page)) and len(closed):
+        states = {
+            row["team_id"]: row
+            for row in clickhouse.query(
+                "api/list_states",
+                query.parameters,
+                query.names,
+                external_tables=[_teams(detailed)],
+                heavy=True,
+            )
+        }
+    return {
+        "date_start": view.days.start.isoformat(),
+        "date_end": view.days.end.isoformat(),
+        "closed_from": closed.start.isoformat(),
+        "closed_until": closed.end.isoformat(),
+        "as_of": _as_of(settings, known, closed),
+        "page": view.page,
+        "page_size": view.page_size,
+        "totals": _totals(gaps, len(ranked), len(shown), len(enabled)),
+        "teams": [
+            _team(
+                team_id,
+                team_id in shown,
+                gaps.get(team_id, NO_GAPS),
+                states.get(team_id),
+                view.days,
+                now,
+                settings,
+            )
+            for team_id in of_page
+        ],
+    }
+
+
+def prepare_year(clickhouse: ClickHouse, settings: Settings, now: datetime) -> None:
+    """Counts the gaps of a year, as far as no events have to be read for it, so that they are kept."""
+    known = activity.coverage_of(clickhouse, settings)
+    if known.covered_from is None or not activity.is_kept(settings):
+        return
+    year = range_to_show(now, settings, MAX_RANGE_DAYS).intersect(DateRange(known.covered_from, date.max))
+    closed = closed_part(year, now, settings.settling, settings.partitions_start_date)
+    GAP_COUNTS.count(clickhouse, settings, closed, select_teams(clickhouse, settings).team_ids, known)
+
+
+def _as_of(settings: Settings, known: activity.Coverage, days: DateRange) -> str | None:
+    """Since when events may have arrived that the page does not know of; None where it has read them all."""
+    covers_any = known.covered_from is not None and known.covered_from < days.end
+    return instant(known.scanned_at) if activity.is_kept(settings) and covers_any else None
+
+
+def _totals(gaps: Mapping[int, TeamGaps], teams: int, looked_at: int, enabled_teams: int) -> dict[str, Any]:
+    """Over all pages.
+
+    :param teams: that the filter gives, also those that are not enabled.
+    :param looked_at: of these the enabled ones.
+    :param enabled_teams: with or without the filter.
+    """
+    total = sum(gaps.values(), NO_GAPS)
+    return {
+        "enabled_teams": enabled_teams,
+        "looked_at": looked_at,
+        "teams": teams,
+        "teams_with_gaps": len(gaps),
+        "oldest_gap": total.oldest_gap.isoformat() if total.oldest_gap else None,
+        **{kind: getattr(total, kind) for kind in GAP_KINDS},
+    }
+
+
+def _team(
+    team_id: int,
+    enabled: bool,
+    gaps: TeamGaps,
+    known: Row | None,
+    days: DateRange,
+    now: datetime,
+    settings: Settings,
+) -> dict[str, Any]:
+    lines = {}
+    for table in TABLES:
+        states = dict(zip(known["days"], known[f"{table.short_name}_states"], strict=True)) if known else {}
+        lines[table.short_name] = line_of_states(days, states, enabled=enabled, now=now, settings=settings)
+    return {
+        "team_id": str(team_id),
+        "enabled": enabled,
+        "gaps": gaps.total,
+        **{kind: getattr(gaps, kind) for kind in GAP_KINDS},
+        "waiting_pageviews": gaps.waiting_pageviews,
+        "oldest_gap": gaps.oldest_gap.isoformat() if gaps.oldest_gap else None,
+        "states": lines,
+    }
+
+
+def read_cell(
+    clickhouse: ClickHouse, settings: Settings, team_id: int, day: date, now: datetime
+) -> dict[str, Any]:
+    """Everything known of one team's day: the source, what each table holds, the build it is from, failures."""
+    enabled = team_id in select_teams(clickhouse, settings).team_ids
+    range_parameters = {"date_start": day, "date_end": day + ONE_DAY}
+    coverage = detector.coverage_query(clickhouse, settings, DateRange(day, day + ONE_DAY))
+    known = clickhouse.query(
+        "api/read_cell",
+        coverage.parameters,
+        coverage.names,
+        external_tables=[_teams([team_id])],
+        heavy=True,
+    )
+    source = known[0] if known else {}
+    builds = {
+        row["table_name"]: row
+        for row in clickhouse.query("api/read_builds", {"team_id": team_id, "partition_date": day})
+    }
+    failures = clickhouse.query("api/list_failures", {"partition_date": day, "row_limit": FAILURES_SHOWN})
+    tables = []
+    for table in TABLES:
+        stored = clickhouse.query(
+            "api/read_stored", {"team_id": team_id, **range_parameters}, {"table": table.name}
+        )[0]
+        build = builds.get(table.name)
+        tables.append(
+            {
+                "table_name": table.name,
+                "state": state_of(
+                    day,
+                    source.get(f"{table.short_name}_state"),
+                    enabled=enabled,
+                    now=now,
+                    settings=settings,
+                ),
+                "rows": int(stored["row_count"]),
+                "pageviews": int(stored["pageviews"]),
+                "sessions": int(stored["sessions"]),
+                "built_at": instant(build["built_at"]) if build else None,
+                "dag_id": build["dag_id"] if build else None,
+                "run_id": build["run_id"] if build else None,
+                "newest_ingested_at": instant(build["newest_ingested_at"]) if build else None,
+            }
+        )
+    return {
+        "team_id": str(team_id),
+        "date": day.isoformat(),
+        "enabled": enabled,
+        "source_pageviews": int(source.get("source_pageviews", 0)),
+        "source_newest_ingested_at": instant(source["newest_ingested_at"]) if source else None,
+        "tables": tables,
+        "failures": [{**row, "logged_at": instant(row["logged_at"])} for row in failures],
+    }
+
+
+def read_decisions(clickhouse: ClickHouse) -> list[dict[str, Any]]:
+    """The newest decisions, newest first."""
+    rows = clickhouse.query("api/list_decisions", {"row_limit": DECISIONS_SHOWN})
+    return [{**row, "logged_at": instant(row["logged_at"])} for row in rows]
+
+
+def dates_of_run(clickhouse: ClickHouse, dag_id: str, run_id: str) -> list[date]:
+    """The days that a run decided to build, built or validated, oldest first."""
+    rows = clickhouse.query("api/list_dates_of_run", {"dag_id": dag_id, "run_id": run_id})
+    return [row["partition_date"] for row in rows]
+
+
+def range_around(dates: Sequence[date], now: datetime, settings: Settings) -> DateRange:
+    """The page's usual range, widened to the past so that it contains the dates, as far as a year goes."""
+    usual = range_to_show(now, settings)
+    first, end = min(dates, default=usual.start), max([usual.end, *(day + ONE_DAY for day in dates)])
+    if first >= usual.start:
+        return usual
+    if (end - first).days > MAX_RANGE_DAYS:
+        end = min(first + timedelta(days=MAX_RANGE_DAYS), max(dates) + ONE_DAY)
+    return DateRange(first, end)
+
+
+def instant(moment: datetime) -> str | None:
+    """In ISO 8601 with its zone; None for ClickHouse's zero. What the driver gives without a zone is UTC."""
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return None if aware.year == 1970 else aware.isoformat()
+
+
+def _teams(team_ids: Iterable[int]) -> dict[str, Any]:
+    return external_table("selected_teams", "team_id", "UInt64", sorted(team_ids))

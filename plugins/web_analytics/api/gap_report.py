@@ -1,0 +1,28 @@
+"""The report of ``web_analytics_diagnostics`` as a page."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+TEMPLATES = Path(__file__).parent
+
+
+@cache
+def _template():
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template("gap_report.html")
+
+
+def render(report: dict[str, Any], run_id: str, nonce: str) -> str:
+    """The report as one HTML document without scripts, which can be saved and sent.
+
+    :param report: what ``show_data_gaps`` returned.
+    :param nonce: allows the document's own styles and nothing else.
+    """
+    return _template().render(report=report, run_id=run_id, nonce=nonce)

@@ -1,0 +1,1 @@
+"""Builds or deletes one date exactly once: locks, steps, cleanup, adoption."""

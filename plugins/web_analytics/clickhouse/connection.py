@@ -1,0 +1,357 @@
+"""The one way to ClickHouse: every statement of this package goes through :class:`ClickHouse`."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from web_analytics.clickhouse import sql
+
+if TYPE_CHECKING:
+    from clickhouse_driver import Client
+
+log = logging.getLogger(__name__)
+# At DEBUG the driver logs whole statements, also the one that holds the password of the teams dictionary.
+logging.getLogger("clickhouse_driver").setLevel(logging.INFO)
+
+# Sent with every query, after the user's own query settings: a profile or a setting that truncates results,
+# fills outer joins with NULL or shifts dates would make the tables wrong without an error.
+CORRECTNESS_SETTINGS: dict[str, Any] = {
+    "session_timezone": "UTC",
+    "join_use_nulls": 0,
+    "transform_null_in": 0,
+    "union_default_mode": "ALL",
+    "final": 0,
+    "limit": 0,
+    "offset": 0,
+    "max_result_rows": 0,
+    "max_result_bytes": 0,
+    "read_overflow_mode": "throw",
+    "group_by_overflow_mode": "throw",
+    "sort_overflow_mode": "throw",
+    "result_overflow_mode": "throw",
+    "timeout_overflow_mode": "throw",
+    "set_overflow_mode": "throw",
+    "join_overflow_mode": "throw",
+    "distinct_overflow_mode": "throw",
+    "async_insert": 0,
+    "mutations_sync": 2,
+    "lightweight_deletes_sync": 2,
+    "alter_sync": 2,
+    "materialized_views_ignore_errors": 0,
+    "optimize_throw_if_noop": 0,
+    # It does not tell one indexHint from another: what was left out for some teams would be left out for all.
+    "use_query_condition_cache": 0,
+}
+
+# Under the user's own query settings: a heavy query takes one core, and that only when nobody else wants it (nice
+# 19, which the server may set where it has CAP_SYS_NICE). Dashboards go first; docs/performance.md has the figures.
+HEAVY_DEFAULTS: dict[str, Any] = {"max_threads": 1, "os_thread_priority": 19}
+
+# Statements that end with the same rows however often they are executed: a transient failure of one costs a
+# pause, not a try of the task. Others are repeated together with what empties their table (ClickHouse.repeat).
+REPEATABLE = re.compile(
+    r"(?:\s|--[^\n]*\n)*(?:SELECT|WITH|EXPLAIN|KILL|TRUNCATE|DELETE|DROP\s+TABLE\s+IF\s+EXISTS"
+    r"|CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS|ALTER\s+TABLE\s+\S+\s+(?:REPLACE|DROP)\s+PARTITION)\b"
+)
+# Also these: of a lock's rows, a ledger entry and the activity of a day the newest holds, the histories may tell an
+# attempt or a scan twice, and who finds that the lock exists looks whose it is.
+REPEATABLE_WRITES = (
+    "build/create_lock",
+    "build/renew_lock",
+    "build/record_in_ledger",
+    "clickhouse/insert_log",
+    "detection/refresh_activity",
+    "detection/rescan_activity",
+    "detection/record_activity_scan",
+)
+# Of the transient codes those that are known at once. A cancelled query is not repeated; one that took too long
+# only if it is a light one that the server itself has ended.
+REPEATED_CODES = (3, 32, 101, 102, 202, 203, 210, 225, 241, 242, 252, 279, 319, 439, 473, 745, 999)
+TIMEOUT_CODES = (159, 209)
+REPEAT_PAUSES_SECONDS = (1.0, 2.0, 4.0)
+
+# What a person does about the codes that a person most often meets; docs/operations.md has all of them.
+ADVICE = {
+    47: "Run web_analytics_setup.",
+    60: "Run web_analytics_setup, and check that the connection's schema is the right database.",
+    81: "Check the schema of the connection: it is the name of the database.",
+    159: "Raise max_execution_time, or build fewer teams or dates at once.",
+    209: "Check that ClickHouse is up and reachable from the workers.",
+    210: "Check that ClickHouse is up and reachable from the workers.",
+    241: "Lower max_threads or raise max_memory_usage in WEB_ANALYTICS_CLICKHOUSE_SETTINGS.",
+    497: "Grant the right that is named (docs/security.md).",
+    516: "Check login and password of the connection.",
+}
+
+LOGGED_PARAMETERS = ("partition_date", "date_start", "date_end", "table_name")
+
+Row = dict[str, Any]
+Parameters = Mapping[str, Any]
+
+
+class QueryFailed(RuntimeError):
+    """ClickHouse refused or broke off a statement.
+
+    :ivar code: ClickHouse's error code; 210 for a broken connection, 209 for a silent one.
+    """
+
+    def __init__(self, statement: str, query_id: str, code: int, reason: str):
+        advice = ADVICE.get(code, "See docs/operations.md.")
+        super().__init__(
+            f"{statement} failed in ClickHouse with code {code}: {reason} (query_id {query_id}). {advice}"
+        )
+        self.statement, self.query_id, self.code, self.reason = statement, query_id, code, reason
+
+    def __reduce__(self):
+        return type(self), (self.statement, self.query_id, self.code, self.reason)
+
+
+@dataclass(frozen=True)
+class QueryStatistics:
+    """What one statement cost, as the server reported it to the driver."""
+
+    query_id: str
+    seconds: float
+    rows_read: int
+    bytes_read: int
+    rows_written: int
+
+
+def _reason(message: str) -> str:
+    """The server's message on one line, without prefixes, stack trace and the query that it repeats."""
+    text = message.split("Stack trace:")[0]
+    text = re.sub(r"Code: \d+\.\s*|DB::Exception: ?", "", text)
+    text = re.split(r" In scope |: While processing|: In scope", text)[0]
+    return " ".join(text.split()).rstrip(". ")
+
+
+class ClickHouse:
+    """Runs the statements of ``include/sql`` on one connection of the ClickHouse plugin.
+
+    :param conn_id: Airflow connection; its schema is the database all statements work in.
+    :param origin: who asks (dag, run, task, map index, try); the beginning of every query_id.
+    :param heavy_settings: query settings added to statements that are run with ``heavy=True``, over HEAVY_DEFAULTS.
+    :param topology: of the tables (WEB_ANALYTICS_TOPOLOGY); statements that create or alter them depend on it.
+    :param pauses: before a statement that may be repeated is, after a transient failure; empty: somebody waits for
+        the answer, and is told at once.
+    :ivar facts: what the statements were about (dates, table, number of teams), for the step's log line.
+    """
+
+    def __init__(
+        self,
+        conn_id: str,
+        *,
+        origin: str = "",
+        heavy_settings: Mapping[str, Any] | None = None,
+        topology: str = "single",
+        pauses: Sequence[float] | None = None,
+    ):
+        self.conn_id = conn_id
+        self.topology = topology
+        self.pauses = REPEAT_PAUSES_SECONDS if pauses is None else pauses
+        self.origin = origin or f"local-{uuid.uuid4().hex[:12]}"
+        self.heavy_settings = {**HEAVY_DEFAULTS, **(heavy_settings or {})}
+        self.statistics: list[QueryStatistics] = []
+        self.facts: dict[str, Any] = {}
+        self._sequence = itertools.count(1)
+        self._client: Client | None = None
+        self._connect: Callable[[], Client] | None = None
+        self._running_query_id: str | None = None
+
+    def __enter__(self) -> ClickHouse:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.disconnect()
+            self._client = None
+
+    def another(self) -> ClickHouse:
+        """A connection of its own to the same ClickHouse, for a query beside those of this one."""
+        made = ClickHouse(
+            self.conn_id,
+            origin=f"{self.origin}:{uuid.uuid4().hex[:8]}",
+            heavy_settings=self.heavy_settings,
+            topology=self.topology,
+            pauses=self.pauses,
+        )
+        made._connect = self._connect
+        return made
+
+    @property
+    def client(self) -> Client:
+        if self._client is None:
+            self._client = self._new_client()
+        return self._client
+
+    def _new_client(self) -> Client:
+        if self._connect is None:
+            from airflow_clickhouse_plugin.hooks.clickhouse import ClickHouseHook, conn_to_kwargs
+            from clickhouse_driver import Client
+
+            # Resolved once: cancelling happens in a signal handler, where Airflow cannot be asked.
+            connection = ClickHouseHook.get_connection(self.conn_id)
+            self._connect = functools.partial(Client, **conn_to_kwargs(connection, None))
+        return self._connect()
+
+    def cancel_running_query(self) -> None:
+        """Ends the query that is running now, from another connection; for timeouts and killed tasks."""
+        if self._running_query_id is None or self._connect is None:
+            return
+        client = self._new_client()
+        try:
+            log.warning("Cancelling query %s.", self._running_query_id)
+            client.execute(sql.render("clickhouse/kill_query"), {"query_id": self._running_query_id})
+        finally:
+            client.disconnect()
+
+    def query(
+        self,
+        path: str,
+        parameters: Parameters | None = None,
+        names: sql.Names | None = None,
+        *,
+        external_tables: Sequence[Mapping[str, Any]] = (),
+        heavy: bool = False,
+    ) -> list[Row]:
+        """The rows of the statement ``include/sql/<path>.sql``, as dictionaries by column name.
+
+        :param parameters: values for the statement's ``%(name)s``.
+        :param names: identifiers, see :func:`web_analytics.clickhouse.sql.render`.
+        :param external_tables: rows sent along, see :func:`external_table`.
+        :raises QueryFailed: whatever ClickHouse or the connection reported; never an empty result instead.
+        """
+        rows, columns = self._execute(path, parameters, names, external_tables, heavy)
+        return [dict(zip((name for name, _ in columns), row, strict=True)) for row in rows]
+
+    def run(
+        self,
+        path: str,
+        parameters: Parameters | None = None,
+        names: sql.Names | None = None,
+        *,
+        external_tables: Sequence[Mapping[str, Any]] = (),
+        heavy: bool = False,
+    ) -> QueryStatistics:
+        """Like :meth:`query`, for statements that return no rows."""
+        self._execute(path, parameters, names, external_tables, heavy)
+        return self.statistics[-1]
+
+    def insert(self, path: str, rows: Iterable[Row], names: sql.Names | None = None) -> int:
+        """Sends rows to the ``INSERT … VALUES`` statement at ``include/sql/<path>.sql``.
+
+        :returns: the number of rows.
+        :raises QueryFailed: as :meth:`query`.
+        """
+        data = list(rows)
+        if data:
+            self._execute(path, data, names, (), False)
+        return len(data)
+
+    def repeat(self, unit: Callable[[], object]) -> None:
+        """Executes statements that only together may be repeated, such as TRUNCATE and INSERT: all of them again
+        after a transient failure of one, up to three times."""
+        self._repeat(unit, self.pauses, may_take_long=True)
+
+    def _execute(self, path, parameters, names, external_tables, heavy):
+        """Executes a statement; if it may be repeated, again after a transient failure, up to three times."""
+        text = sql.render(path, {"topology": self.topology, **(names or {})})
+        may_be_repeated = path in REPEATABLE_WRITES or REPEATABLE.match(text)
+        return self._repeat(
+            lambda: self._execute_once(path, text, parameters, external_tables, heavy),
+            self.pauses if may_be_repeated else (),
+            may_take_long=heavy,
+        )
+
+    def _repeat(self, work, pauses: Iterable[float], may_take_long: bool):
+        from clickhouse_driver.errors import ServerException
+
+        pauses, unfinished, failed = iter(pauses), None, None
+        while True:
+            try:
+                if unfinished is not None:  # the connection broke, but perhaps not the query
+                    kill = sql.render("clickhouse/kill_query")
+                    self._execute_once("clickhouse/kill_query", kill, {"query_id": unfinished}, (), False)
+                    unfinished = None
+                return work()
+            except QueryFailed as failure:
+                if failed is None or unfinished is None:
+                    failed = failure
+                has_ended = isinstance(failure.__cause__, ServerException)
+                is_light_timeout = failure.code in TIMEOUT_CODES and has_ended and not may_take_long
+                pause = next(pauses, None)
+                if pause is None or not (failure.code in REPEATED_CODES or is_light_timeout):
+                    # What was to be done could not be, rather than what comes before its repetition.
+                    told = failed if failure.code in REPEATED_CODES else failure
+                    raise told from told.__cause__
+                if not has_ended:
+                    unfinished = unfinished or failure.query_id
+                log.warning("%s; again in %g s.", failure, pause)
+                time.sleep(pause)
+
+    def _execute_once(self, path, text, parameters, external_tables, heavy):
+        from clickhouse_driver import errors
+
+        if isinstance(parameters, Mapping):
+            self.facts.update({name: parameters[name] for name in LOGGED_PARAMETERS if name in parameters})
+        for each in external_tables:
+            if each["structure"][0][0] == "team_id":
+                self.facts["team_count"] = len(each["data"])
+        query_id = f"{self.origin}:{next(self._sequence)}"
+        settings = {
+            **(self.heavy_settings if heavy else {}),
+            **CORRECTNESS_SETTINGS,
+            "log_comment": path,
+        }
+        started = time.monotonic()
+        try:
+            client = self.client
+            self._running_query_id = query_id
+            result = client.execute(
+                text,
+                {} if parameters is None else parameters,
+                with_column_types=True,
+                external_tables=list(external_tables) or None,
+                query_id=query_id,
+                settings=settings,
+            )
+        except (errors.Error, OSError, EOFError) as error:
+            # A broken conversation cannot be continued: the next statement opens a new connection.
+            self.close()
+            code = getattr(error, "code", 210)
+            raise QueryFailed(path, query_id, code, _reason(str(error))) from error
+        finally:
+            self._running_query_id = None
+        last = self.client.last_query
+        statistics = QueryStatistics(
+            query_id=query_id,
+            seconds=time.monotonic() - started,
+            rows_read=last.progress.rows,
+            bytes_read=last.progress.bytes,
+            rows_written=getattr(last.progress, "written_rows", 0),
+        )
+        self.statistics.append(statistics)
+        log.info(
+            "%s took %.3f s, read %d rows, query_id %s",
+            path,
+            statistics.seconds,
+            statistics.rows_read,
+            query_id,
+        )
+        return result if isinstance(result, tuple) else ([], [])
+
+
+def external_table(name: str, column: str, column_type: str, values: Iterable[Any]) -> dict[str, Any]:
+    """A one-column table that travels with a query: sets of any size, without SQL text and without a write."""
+    return {"name": name, "structure": [(column, column_type)], "data": [{column: value} for value in values]}

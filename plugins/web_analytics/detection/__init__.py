@@ -1,0 +1,1 @@
+"""What the source holds, what the tables hold, and where they differ."""

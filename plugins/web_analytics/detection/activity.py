@@ -1,0 +1,153 @@
+"""Keeps ``web_analytics_activity``: what the source holds of each day and team, so that detection need not scan it.
+
+Rows are recorded by their day of ingestion, and each scan covers whole days of ingestion: scanning twice changes
+nothing. The watermark tells up to when ingested rows are known; a refresh reads the rows ingested since the day in
+which it lies, for all teams of the source. Ingestion times are not monotone, therefore the overlap, and once a week
+an exact scan of all covered days.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.rules.partitions import DateRange, chunks
+from web_analytics.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# A row may become visible this much later than its ingestion time says, and still be found by the next refresh.
+OVERLAP = timedelta(hours=2)
+RECONCILED_EVERY = timedelta(days=7)
+# One statement scans at most so many days of the source.
+DAYS_PER_SCAN = 30
+# Clocks of visitors run ahead: events of tomorrow are kept as well, later ones are not.
+DAYS_AHEAD = 2
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What is known without scanning the source.
+
+    :ivar covered_from: all days from this one on are covered; None before the first scan.
+    :ivar watermark: rows ingested before it are known.
+    :ivar scanned_at: when the source was last scanned; None before the first scan.
+    :ivar reconciled_at: when all covered days were last scanned.
+    :ivar server_now: the time of ClickHouse.
+    :ivar has_part_name: whether the source view tells a row's part.
+    """
+
+    covered_from: date | None
+    watermark: datetime
+    scanned_at: datetime | None
+    reconciled_at: datetime
+    server_now: datetime
+    has_part_name: bool
+
+    def covers(self, days: DateRange) -> bool:
+        return self.covered_from is not None and self.covered_from <= days.start
+
+    @property
+    def since(self) -> datetime:
+        """From when on ingested rows have to be read to know them all: the beginning of a UTC day."""
+        return datetime.combine(max(self.watermark - OVERLAP, EPOCH).date(), time(), tzinfo=UTC)
+
+    @property
+    def horizon(self) -> date:
+        """The first day that is not kept: events from the future."""
+        return self.server_now.date() + timedelta(days=DAYS_AHEAD)
+
+    @property
+    def is_due_for_reconciliation(self) -> bool:
+        return self.covered_from is not None and self.server_now - self.reconciled_at >= RECONCILED_EVERY
+
+
+def coverage_of(clickhouse: ClickHouse, settings: Settings) -> Coverage:
+    row = clickhouse.query("detection/read_activity_coverage", {"source": settings.source})[0]
+    return Coverage(
+        covered_from=row["covered_from"] if row["scans"] else None,
+        watermark=_in_utc(row["watermark"]),
+        scanned_at=_in_utc(row["scanned_at"]) if row["scans"] else None,
+        reconciled_at=_in_utc(row["reconciled_at"]),
+        server_now=_in_utc(row["server_now"]),
+        has_part_name=bool(row["has_part_name"]),
+    )
+
+
+def is_kept(settings: Settings) -> bool:
+    return settings.activity == "kept"
+
+
+def refresh(
+    clickhouse: ClickHouse, settings: Settings, needed: DateRange, coverage: Coverage | None = None
+) -> Coverage:
+    """Brings the activity up to date and makes it cover ``needed``; repeating it changes nothing.
+
+    :param coverage: what is covered, where the caller has read it.
+    :returns: what is covered now.
+    """
+    coverage = coverage or coverage_of(clickhouse, settings)
+    # A plausible range only: an event dated 1970 or 2100 must not make a partition of its own.
+    if coverage.covered_from is not None:
+        plausible = DateRange(settings.partitions_start_date, coverage.horizon)
+        _scan(clickhouse, settings, coverage, "refresh", plausible)
+        covered_from = coverage.covered_from
+    else:
+        covered_from = coverage.horizon
+    for days in chunks(DateRange(needed.start, covered_from), DAYS_PER_SCAN):
+        _scan(clickhouse, settings, coverage, "extension", days)
+    if coverage.is_due_for_reconciliation:
+        everything = DateRange(min(covered_from, needed.start), coverage.horizon)
+        # The newest days last: only with them is a reconciliation done, and one that broke off begins anew.
+        for days in reversed(list(chunks(everything, DAYS_PER_SCAN))):
+            _scan(clickhouse, settings, coverage, "reconciliation", days)
+    return coverage_of(clickhouse, settings)
+
+
+def _scan(clickhouse: ClickHouse, settings: Settings, coverage: Coverage, kind: str, days: DateRange) -> None:
+    since = coverage.since if kind == "refresh" else EPOCH
+    parameters = {"date_start": days.start, "date_end": days.end, "scanned_at": as_text(coverage.server_now)}
+    done = clickhouse.run(
+        "detection/refresh_activity" if kind == "refresh" else "detection/rescan_activity",
+        {**parameters, "since": as_text(since)},
+        {"bucket_minutes": settings.bucket_minutes, "has_part_name": coverage.has_part_name},
+        heavy=True,
+    )
+    watermark = EPOCH
+    if kind == "refresh" or coverage.covered_from is None:
+        # Only these know everything that was ingested up to the newest row that they have seen.
+        newest = clickhouse.query(
+            "detection/newest_ingested", {"since": as_text(since), "now": as_text(coverage.server_now)}
+        )[0]["newest"]
+        watermark = max(coverage.watermark, _in_utc(newest))
+    clickhouse.run(
+        "detection/record_activity_scan",
+        {
+            **parameters,
+            "source": settings.source,
+            "kind": kind,
+            "watermark": as_text(watermark),
+            "rows_read": done.rows_read,
+            "seconds": done.seconds,
+        },
+    )
+    log.info(
+        "Activity: %s of %s up to, not including, %s read %d rows in %.1f s.",
+        kind,
+        days.start,
+        days.end,
+        done.rows_read,
+        done.seconds,
+    )
+
+
+def _in_utc(instant: datetime) -> datetime:
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def as_text(instant: datetime) -> str:
+    """An instant as a statement's ``toDateTime64(…, 6, 'UTC')`` takes it, with its microseconds."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -1,0 +1,242 @@
+"""Finds gaps in a range of partitions and counts them. Reads only, unless a plan is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from web_analytics import tables
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.detection import activity
+from web_analytics.rules.decision import COMPLETE, GAP_KINDS, MISSING, GapCount, Rule
+from web_analytics.rules.partitions import (
+    ONE_DAY,
+    DateRange,
+    chunks,
+    closed_part,
+    lookback,
+    newest_closed_day,
+)
+from web_analytics.settings import BackfillConf, Settings
+from web_analytics.teams.selection import TeamSelection
+
+# The comprehensive run: of the two schedules, the one that fires at this time.
+NIGHTLY = time(2, 0)
+
+
+@dataclass(frozen=True)
+class DetectionScope:
+    """What a run looks at.
+
+    :ivar partitions: closed UTC days only, none before the partitions' start date.
+    :ivar states: the states of a (team, table, partition) that this run acts on.
+    """
+
+    partitions: DateRange
+    states: tuple[str, ...]
+    nightly: bool
+
+
+def is_nightly(logical_date: datetime | None) -> bool:
+    """Whether a run stands for the 02:00 slot. A run triggered by hand has an odd instant or none."""
+    return logical_date is not None and logical_date.astimezone(UTC).time() == NIGHTLY
+
+
+def scope_of(
+    conf: BackfillConf, settings: Settings, now: datetime, logical_date: datetime | None
+) -> DetectionScope:
+    """The range and the kinds of gap that a run acts on.
+
+    :param now: the current instant; the lookback counts from its UTC day.
+    :param logical_date: the schedule's instant; None for a run without one.
+    """
+    nightly = is_nightly(logical_date)
+    if conf.date_start and conf.date_end:
+        requested = DateRange(conf.date_start, conf.date_end)
+    else:
+        requested = lookback(now.astimezone(UTC).date(), conf.days_back)
+    states = conf.kinds or (GAP_KINDS if nightly else (MISSING,))
+    if conf.rebuild and not conf.kinds:
+        states = (*GAP_KINDS, COMPLETE)
+    closed = closed_part(requested, now, settings.settling, settings.partitions_start_date)
+    return DetectionScope(closed, states, nightly)
+
+
+def rule_of(conf: BackfillConf, settings: Settings, scope: DetectionScope, now: datetime) -> Rule:
+    builds_daily = scope.nightly and settings.daily_build
+    return Rule(
+        min_missing_partitions=conf.min_missing_partitions,
+        max_gap_age=settings.max_gap_age,
+        settling=settings.settling,
+        max_partitions=conf.max_partitions,
+        daily_build_date=newest_closed_day(now, settings.settling) if builds_daily else None,
+        rebuild=conf.rebuild,
+        priority=conf.priority,
+        kinds=scope.states,
+    )
+
+
+@dataclass(frozen=True)
+class CoverageQuery:
+    """How to ask ``detection/coverage.sql`` about some days.
+
+    :ivar parameters: its values; :ivar names: its flags.
+    """
+
+    parameters: dict[str, Any]
+    names: dict[str, Any]
+
+
+# Team-days in one statement: what bounds the memory of detection (about 200 MB).
+TEAM_DAYS_PER_STATEMENT = 620_000
+MAX_DAYS_PER_STATEMENT = 31
+# Missing days alone take half as much for each, even where nothing is built; a set of days has 64 bits.
+TIMES_AS_MANY_IF_ONLY_MISSING = 2
+
+
+def coverage_query(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    days: DateRange,
+    *,
+    kinds: Sequence[str] = (),
+    may_be_behind: bool = False,
+    known: activity.Coverage | None = None,
+) -> CoverageQuery:
+    """How to ask about a range in one statement. Nothing is written.
+
+    Days that the kept activity covers are looked up there, together with what was ingested since; others, or all
+    with ``WEB_ANALYTICS_ACTIVITY=scanned``, are scanned. Both give the same answer.
+
+    :param kinds: the only kinds of gap that are of interest; empty for every state.
+    :param may_be_behind: take the kept activity as it was refreshed last (:func:`store_plan` has just done it; a
+        page that is looked at can say as of when).
+    :param known: what the kept activity covers, where the caller has read it.
+    """
+    known = known or activity.coverage_of(clickhouse, settings)
+    is_kept = activity.is_kept(settings) and known.covers(days)
+    with_new = is_kept and not may_be_behind
+    with_activity_alone = is_kept and not with_new
+    return CoverageQuery(
+        parameters={
+            "date_start": days.start,
+            "date_end": days.end,
+            "min_daily_pageviews": settings.min_daily_pageviews,
+            "stale_min_events": settings.stale_min_events,
+            **({"since": activity.as_text(known.since)} if with_new else {}),
+        },
+        names={
+            "bucket_minutes": settings.bucket_minutes,
+            "has_part_name": known.has_part_name,
+            "activity_is_kept": is_kept,
+            "further_tables": [table.short_name for table in tables.MORE_TABLES],
+            "is_short_range": len(days) <= MAX_DAYS_PER_STATEMENT,
+            "with_new": with_new,
+            "only_gaps": bool(kinds) and COMPLETE not in kinds,
+            "only_missing": with_activity_alone and asks_only_missing(settings, kinds),
+        },
+    )
+
+
+def asks_only_missing(settings: Settings, kinds: Sequence[str]) -> bool:
+    """Whether ``detection/missing.sql`` answers, where the kept activity is up to date."""
+    return activity.is_kept(settings) and tuple(kinds) == (MISSING,)
+
+
+def in_pieces(days: DateRange, teams: int, *, only_missing: bool = False) -> Iterator[DateRange]:
+    """A range in pieces whose team-days one statement can hold, the newest first."""
+    times = TIMES_AS_MANY_IF_ONLY_MISSING if only_missing else 1
+    team_days = times * TEAM_DAYS_PER_STATEMENT // max(1, teams)
+    return chunks(days, max(1, min(times * MAX_DAYS_PER_STATEMENT, team_days)))
+
+
+def count_gaps(
+    clickhouse: ClickHouse, settings: Settings, scope: DetectionScope, teams: TeamSelection
+) -> list[GapCount]:
+    """Detects without writing anything."""
+    rows = []
+    known = activity.coverage_of(clickhouse, settings)
+    for days in in_pieces(scope.partitions, len(teams)):
+        part = coverage_query(clickhouse, settings, days, kinds=scope.states, known=known)
+        rows += clickhouse.query(
+            "detection/count_gaps",
+            {
+                **part.parameters,
+                "states": scope.states,
+                "priority_team_ids": list(settings.priority_team_ids),
+            },
+            {**part.names, "stored": False},
+            external_tables=[teams.as_external_table()],
+            heavy=True,
+        )
+    return [GapCount.from_row(row) for row in rows]
+
+
+def store_plan(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    scope: DetectionScope,
+    teams: TeamSelection,
+    plan_id: str,
+) -> list[GapCount]:
+    """Brings the kept activity up to date, detects, and stores which teams of which partitions were found, under
+    ``plan_id``."""
+    known = activity.coverage_of(clickhouse, settings)
+    if activity.is_kept(settings):
+        known = activity.refresh(clickhouse, settings, scope.partitions, known)
+    only_missing = asks_only_missing(settings, scope.states)
+    for days in in_pieces(scope.partitions, len(teams), only_missing=only_missing):
+        part = coverage_query(clickhouse, settings, days, kinds=scope.states, may_be_behind=True, known=known)
+        clickhouse.run(
+            "detection/insert_plan",
+            {**part.parameters, "plan_id": plan_id, "states": scope.states},
+            part.names,
+            external_tables=[teams.as_external_table()],
+            heavy=True,
+        )
+    rows = clickhouse.query(
+        "detection/count_gaps",
+        {"plan_id": plan_id, "states": scope.states, "priority_team_ids": list(settings.priority_team_ids)},
+        {"stored": True},
+    )
+    return [GapCount.from_row(row) for row in rows]
+
+
+def planned_teams(clickhouse: ClickHouse, plan_id: str, partition_date: date) -> list[int]:
+    rows = clickhouse.query(
+        "detection/read_planned_teams", {"plan_id": plan_id, "partition_date": partition_date}
+    )
+    return [row["team_id"] for row in rows]
+
+
+def estimate_source_read(
+    clickhouse: ClickHouse, partition_date: date, teams: TeamSelection
+) -> dict[str, int]:
+    """Rows and parts of the source that building a date would read, from the primary key alone."""
+    rows = clickhouse.query(
+        "detection/estimate_source_read",
+        {"date_start": partition_date, "date_end": partition_date + ONE_DAY},
+        external_tables=[teams.as_external_table()],
+    )
+    return {
+        "rows": sum(int(row["rows"]) for row in rows),
+        "parts": sum(int(row["parts"]) for row in rows),
+    }
+
+
+def describe_plan(
+    dates: Sequence[date], gaps: Sequence[GapCount], estimates: dict[date, dict[str, int]]
+) -> str:
+    """The plan of a dry run as an aligned table."""
+    lines = [f"{'date':<12}{'table':<32}{'state':<14}{'teams':>8}{'pageviews':>12}{'rows to read':>14}"]
+    for day in dates:
+        read = estimates.get(day, {}).get("rows", 0)
+        for gap in gaps:
+            if gap.partition_date == day:
+                lines.append(
+                    f"{day!s:<12}{gap.table_name:<32}{gap.state:<14}{gap.teams:>8}"
+                    f"{gap.source_pageviews:>12}{read:>14}"
+                )
+    return "\n".join(lines)

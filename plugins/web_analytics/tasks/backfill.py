@@ -1,0 +1,338 @@
+"""The steps of ``web_analytics_backfill``, one function per task. The DAG file wires them."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Collection
+from datetime import UTC, date, datetime
+from typing import Any
+
+from web_analytics import validation
+from web_analytics.build import locks, steps
+from web_analytics.build.locks import LockHeld, Owner
+from web_analytics.clickhouse import history
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.detection import detector
+from web_analytics.reporting.concern import Concern
+from web_analytics.rules.decision import GAP_KINDS, GapCount, decide
+from web_analytics.rules.gaps import fill_command
+from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_at
+from web_analytics.settings import BackfillConf, Settings
+from web_analytics.tables import table_by_name
+from web_analytics.tasks import validate
+from web_analytics.tasks.runtime import (
+    current_conf,
+    current_task,
+    is_last_try,
+    label_map_index,
+    open_clickhouse,
+    run_activity,
+    wait_and_run_again,
+)
+from web_analytics.teams import first_backfills
+from web_analytics.teams.selection import select_teams
+
+log = logging.getLogger(__name__)
+
+PUBLISH_TASK_ID = "build_date.publish"
+
+
+class BackfillIncomplete(RuntimeError):
+    """At least one planned date was not published, or is not what the raw events say."""
+
+    code = "backfill_incomplete"
+
+    def __init__(self, sentence: str, concern: Concern | None = None):
+        super().__init__(sentence)
+        self.concern = concern or Concern()
+
+
+def _settings_and_conf() -> tuple[Settings, BackfillConf]:
+    settings = Settings.load()
+    return settings, BackfillConf.parse(current_conf(), settings)
+
+
+def resolve_teams() -> dict[str, Any]:
+    """Checks settings and conf, then counts the teams that each selection strategy gives.
+
+    :returns: also how many teams are ``waiting`` for their first backfill; a dry run does not look.
+    """
+    settings, conf = _settings_and_conf()
+    now = datetime.now(UTC)
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        everyone = select_teams(clickhouse, settings)
+        selection = everyone.restricted_to(conf.team_ids)
+        waiting: Collection[int] = ()
+        if not conf.dry_run:
+            waiting = first_backfills.look_and_mark(clickhouse, everyone.team_ids, now).pending
+    selection.log_counts()
+    log.info("%d teams are looked at.", len(selection))
+    if waiting:
+        log.info("%d teams wait for their first backfill; web_analytics_team_backfill is told.", len(waiting))
+    return {**selection.counts(), "waiting": len(waiting)}
+
+
+def detect(logical_date: datetime | None) -> dict[str, Any]:
+    """Finds the gaps of the run's range and stores them as its plan; a dry run stores nothing.
+
+    :returns: dates and counts only: ``plan_id`` (None in a dry run), the range, the number of teams and one
+        row per (partition, table, state).
+    """
+    settings, conf = _settings_and_conf()
+    now = datetime.now(UTC)
+    scope = detector.scope_of(conf, settings, now, logical_date)
+    plan_id = None if conf.dry_run else uuid.uuid4().hex
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
+        if not scope.partitions or not teams:
+            gaps = []
+        elif plan_id is None:
+            gaps = detector.count_gaps(clickhouse, settings, scope, teams)
+        else:
+            gaps = detector.store_plan(clickhouse, settings, scope, teams, plan_id)
+    log.info(
+        "Looked at %d teams on %d dates from %s up to, not including, %s for %s.",
+        len(teams),
+        len(scope.partitions),
+        scope.partitions.start,
+        scope.partitions.end,
+        ", ".join(scope.states),
+    )
+    return {
+        "plan_id": plan_id,
+        "detected_at": now.isoformat(),
+        "date_start": scope.partitions.start.isoformat(),
+        "date_end": scope.partitions.end.isoformat(),
+        "states": list(scope.states),
+        "nightly": scope.nightly,
+        "teams": len(teams),
+        "gaps": [
+            {
+                "partition_date": gap.partition_date.isoformat(),
+                "table_name": gap.table_name,
+                "state": gap.state,
+                "teams": gap.teams,
+                "source_pageviews": gap.source_pageviews,
+                "priority_teams": gap.priority_teams,
+            }
+            for gap in gaps
+        ],
+    }
+
+
+def decide_run(detected: dict[str, Any]) -> dict[str, Any]:
+    """Applies the rule, logs the decision and writes it to the history.
+
+    :returns: the decision with the numbers behind it.
+    """
+    settings, conf = _settings_and_conf()
+    gaps = [GapCount.from_row(row) for row in detected["gaps"]]
+    now = datetime.fromisoformat(detected["detected_at"])
+    decision = decide(gaps, detector.rule_of(conf, settings, _scope(detected), now), now)
+    decided = {
+        **decision.to_json(),
+        "dry_run": conf.dry_run,
+        "plan_id": detected["plan_id"],
+        "date_start": detected["date_start"],
+        "date_end": detected["date_end"],
+        "teams": detected["teams"],
+        "missing_by_table": _missing_by_table(gaps),
+        "min_missing_partitions": conf.min_missing_partitions,
+    }
+    log.info(
+        "Decision: %s. %s. Dates: %s.",
+        "backfill" if decision.backfill else "skip",
+        decision.reason,
+        ", ".join(decided["dates"]) or "none",
+    )
+    if not conf.dry_run:
+        task = current_task()
+        with open_clickhouse(settings, task) as clickhouse:
+            history.append(
+                clickhouse,
+                task,
+                kind="decision",
+                status="backfill" if decision.backfill else "skip",
+                reason=decision.reason,
+                team_count=detected["teams"],
+                details=decided,
+            )
+    return decided
+
+
+def plan(detected: dict[str, Any], decided: dict[str, Any]) -> list[dict[str, str]]:
+    """The arguments of each date's task group, newest first; none for a dry run, which prints its plan."""
+    settings, conf = _settings_and_conf()
+    if not decided["dry_run"]:
+        log.info("Building %d dates, newest first: %s.", len(decided["dates"]), ", ".join(decided["dates"]))
+        return [{"day": day, "plan_id": decided["plan_id"]} for day in decided["dates"]]
+    days = [date.fromisoformat(day) for day in decided["dates"]]
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
+        estimates = {day: detector.estimate_source_read(clickhouse, day, teams) for day in days}
+    gaps = [GapCount.from_row(row) for row in detected["gaps"]]
+    log.info("Dry run, nothing is built. The plan:\n%s", detector.describe_plan(days, gaps, estimates))
+    return []
+
+
+def log_skip(decided: dict[str, Any]) -> None:
+    """Says in a task of its own, visible in the grid, why nothing is built."""
+    log.info("Nothing is built: %s.", decided["reason"])
+
+
+def stage_date(day: str, plan_id: str) -> dict[str, str]:
+    """Locks the date and stages the sessions of its planned teams that are still selected."""
+    label_map_index(day)
+    settings, task = Settings.load(), current_task()
+    partition_date = date.fromisoformat(day)
+    with open_clickhouse(settings, task) as clickhouse:
+        selected = select_teams(clickhouse, settings).team_ids
+        team_ids = selected.intersection(detector.planned_teams(clickhouse, plan_id, partition_date))
+        return lock_and_stage(clickhouse, settings, task, partition_date, team_ids)
+
+
+def lock_and_stage(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    task: TaskIdentity,
+    partition_date: date,
+    team_ids: Collection[int],
+) -> dict[str, str]:
+    """Stages a date for these teams, or gives the slot back while another run holds the date's lock."""
+    try:
+        return steps.stage(clickhouse, settings, task, partition_date, team_ids, run_activity).to_xcom()
+    except LockHeld as held:
+        wait_and_run_again(str(held))
+    except BaseException:
+        # Airflow does not run the teardown of a setup that failed.
+        if is_last_try():
+            steps.release_if_owned(clickhouse, task, partition_date)
+        raise
+
+
+def insert_table(staged: dict[str, str], table_name: str) -> None:
+    """Aggregates the staged sessions for one table."""
+    label_map_index(staged["partition_date"])
+    settings, task = Settings.load(), current_task()
+    with open_clickhouse(settings, task) as clickhouse:
+        steps.insert(clickhouse, task, steps.Build.from_xcom(staged), table_by_name(table_name))
+
+
+def publish_date(staged: dict[str, str]) -> dict[str, Any]:
+    """Verifies, publishes and records the date.
+
+    :returns: the date with the numbers of sessions, pageviews and teams published.
+    """
+    label_map_index(staged["partition_date"])
+    settings, task = Settings.load(), current_task()
+    with open_clickhouse(settings, task) as clickhouse:
+        published = steps.publish(clickhouse, settings, task, steps.Build.from_xcom(staged))
+    log.info("%s is published: %s.", staged["partition_date"], published)
+    return {"partition_date": staged["partition_date"], **published}
+
+
+def validate_date(staged: dict[str, str]) -> None:
+    """Compares what this build stored with the raw events; a source without an oracle is only verified.
+
+    :raises ValidationFailed: a number is not what the raw events say.
+    """
+    label_map_index(staged["partition_date"])
+    settings, task = Settings.load(), current_task()
+    built = steps.Build.from_xcom(staged)
+    if not validation.has_oracle(settings):
+        log.info(
+            "There is no oracle for the source %s; the build was verified while publishing.", settings.source
+        )
+        return
+    with open_clickhouse(settings, task) as clickhouse:
+        rows = clickhouse.query(
+            "build/list_built_teams", {"partition_date": built.partition_date, "build": built.token}
+        )
+        team_ids = [row["team_id"] for row in rows]
+        result = validate.check_and_record(clickhouse, settings, task, built.partition_date, team_ids)
+    log.info("Validated %s.", result.sentence())
+    validation.raise_if_failed(result)
+
+
+def release_date(staged: dict[str, str]) -> None:
+    """Drops the date's per-run tables and its lock."""
+    label_map_index(staged["partition_date"])
+    settings, task = Settings.load(), current_task()
+    with open_clickhouse(settings, task) as clickhouse:
+        steps.release(clickhouse, steps.Build.from_xcom(staged))
+
+
+def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
+    """Compares what was published with what was decided.
+
+    :raises BackfillIncomplete: a decided date is missing from the history of this run, or its validation failed.
+    """
+    if decided is None:
+        raise BackfillIncomplete("No decision was made; see the failed task before this one.")
+    if decided["dry_run"]:
+        log.info("Nothing was to be built: %s.", decided["reason"])
+        return {"published": [], "failed": []}
+    settings, task = Settings.load(), current_task()
+    with open_clickhouse(settings, task) as clickhouse:
+        cleared = locks.sweep(
+            clickhouse, Owner(task.dag_id, task.run_id), ttl=settings.lock_ttl, activity=run_activity
+        )
+        if cleared:
+            log.warning("Cleared what builds that broke off had left on %s.", ", ".join(map(str, cleared)))
+        if not decided["backfill"]:
+            log.info("Nothing was to be built: %s.", decided["reason"])
+            return {"published": [], "failed": []}
+        rows = clickhouse.query(
+            "tasks/list_published_dates",
+            {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": PUBLISH_TASK_ID},
+        )
+        wrong = clickhouse.query(
+            "tasks/list_failed_validations", {"dag_id": task.dag_id, "run_id": task.run_id}
+        )
+        published = {row["partition_date"].isoformat() for row in rows}
+        failed = [day for day in decided["dates"] if day not in published]
+        affected = [date.fromisoformat(day) for day in failed] or [row["partition_date"] for row in wrong]
+        concern = _concern(clickhouse, settings, decided["plan_id"], affected) if affected else None
+    log.info("Published: %s.", ", ".join(sorted(published, reverse=True)) or "nothing")
+    if failed:
+        raise BackfillIncomplete(
+            f"{len(failed)} of {len(decided['dates'])} dates were not built: {', '.join(failed)}. "
+            "The failed tasks of these dates say why; the next run builds what they lack.",
+            concern,
+        )
+    if wrong:
+        raise BackfillIncomplete(
+            f"{len(wrong)} of {len(published)} built dates are not what the raw events say: "
+            f"{', '.join(row['partition_date'].isoformat() for row in wrong)}. The task validate of these dates "
+            "names the first difference and the command that builds the date again.",
+            concern,
+        )
+    return {"published": sorted(published, reverse=True), "failed": failed}
+
+
+def _concern(clickhouse: ClickHouse, settings: Settings, plan_id: str, days: list[date]) -> Concern:
+    """Whom dates concern that were not built or are wrong."""
+    row = clickhouse.query("tasks/count_planned_teams", {"plan_id": plan_id, "dates": tuple(days)})[0]
+    partitions = DateRange(min(days), max(days) + ONE_DAY)
+    return Concern(
+        since=closed_at(partitions.start, settings.settling),
+        teams=row["teams"],
+        commands=(fill_command(partitions, GAP_KINDS),),
+    )
+
+
+def _scope(detected: dict[str, Any]) -> detector.DetectionScope:
+    partitions = DateRange(
+        date.fromisoformat(detected["date_start"]), date.fromisoformat(detected["date_end"])
+    )
+    return detector.DetectionScope(partitions, tuple(detected["states"]), detected["nightly"])
+
+
+def _missing_by_table(gaps: list[GapCount]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for gap in gaps:
+        if gap.state == "missing":
+            counts[gap.table_name] = counts.get(gap.table_name, 0) + 1
+    return counts

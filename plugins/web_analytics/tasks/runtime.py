@@ -1,0 +1,98 @@
+"""What a running task knows of itself: its identity, the settings, its connection."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from web_analytics.build.locks import Owner, RunActivity
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.reporting import step_log
+from web_analytics.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LOCK_POLL_SECONDS = 15
+
+
+def current_task() -> TaskIdentity:
+    """The try that is running now. Outside of a task, a local identity."""
+    from airflow.sdk import get_current_context
+
+    task_instance = get_current_context()["ti"]
+    return TaskIdentity(
+        dag_id=task_instance.dag_id,
+        run_id=task_instance.run_id,
+        task_id=task_instance.task_id,
+        map_index=-1 if task_instance.map_index is None else task_instance.map_index,
+        try_number=task_instance.try_number,
+    )
+
+
+def is_last_try() -> bool:
+    from airflow.sdk import get_current_context
+
+    task_instance = get_current_context()["ti"]
+    return task_instance.try_number > task_instance.max_tries
+
+
+def current_conf() -> dict[str, Any]:
+    """The run's params with everything its conf brought along, also what no param declares."""
+    from airflow.sdk import get_current_context
+
+    context = get_current_context()
+    conf: Mapping[str, Any] = context["dag_run"].conf or {}
+    return {**dict(context["params"]), **conf}
+
+
+def label_map_index(label: str) -> None:
+    """What the grid shows instead of the mapped task's number."""
+    from airflow.sdk import get_current_context
+
+    get_current_context()["map_label"] = label
+
+
+def open_clickhouse(settings: Settings, task: TaskIdentity) -> ClickHouse:
+    """The connection of a running task: Airflow cancels its query when it kills or times out the task, and a
+    further try first ends what the earlier ones left running."""
+    from airflow.sdk import get_current_context
+
+    clickhouse = ClickHouse(
+        settings.clickhouse_conn_id,
+        origin=task.origin,
+        heavy_settings=settings.clickhouse_settings,
+        topology=settings.topology,
+    )
+    step_log.opened(clickhouse)
+    get_current_context()["ti"].task.on_kill = clickhouse.cancel_running_query
+    if task.try_number > 1:
+        clickhouse.query(
+            "clickhouse/kill_queries_of_earlier_tries",
+            {"task_prefix": task.task_origin, "try_prefix": f"{task.origin}:"},
+        )
+    return clickhouse
+
+
+def run_activity(owner: Owner) -> RunActivity:
+    """What Airflow knows of the run that holds a lock: a run of another Airflow is unknown."""
+    from airflow.sdk import get_current_context
+
+    task_instance = get_current_context()["ti"]
+    if task_instance.get_dr_count(owner.dag_id, run_ids=[owner.run_id]) == 0:
+        return RunActivity.UNKNOWN
+    active = task_instance.get_dr_count(owner.dag_id, run_ids=[owner.run_id], states=["queued", "running"])
+    return RunActivity.ACTIVE if active else RunActivity.ENDED
+
+
+def wait_and_run_again(reason: str) -> NoReturn:
+    """Gives the slot back for a while; unlike a failure this uses up no retry.
+
+    :raises AirflowRescheduleException: always.
+    """
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    log.info("%s Looking again in %d s.", reason, LOCK_POLL_SECONDS)
+    raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=LOCK_POLL_SECONDS))

@@ -1,0 +1,51 @@
+"""The steps of ``web_analytics_setup``, one function per task. The DAG file wires them."""
+
+from __future__ import annotations
+
+import logging
+
+from web_analytics import pools, schema, validation
+from web_analytics.settings import Settings
+from web_analytics.tasks.runtime import current_task, open_clickhouse
+
+log = logging.getLogger(__name__)
+
+
+# A load balancer that gives so many connections to one node does so for the length of a build too.
+CONNECTIONS_TRIED = 5
+
+
+def _node(settings: Settings) -> str:
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        return clickhouse.query("schema/host_name")[0]["host_name"]
+
+
+def create_tables() -> None:
+    """:raises SchemaMismatch: the connection leads to several nodes, or a table is of another form."""
+    settings = Settings.load()
+    schema.check_one_node(_node(settings) for _ in range(CONNECTIONS_TRIED))
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        schema.create_tables(clickhouse)
+        validation.check_schema(clickhouse)  # tables that were there before stay as they are
+
+
+def create_teams_dictionary() -> int:
+    """:returns: the number of enabled teams that it holds."""
+    from airflow.sdk import BaseHook
+
+    settings = Settings.load()
+    connection = BaseHook.get_connection(settings.clickhouse_conn_id)
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        schema.create_teams_dictionary(clickhouse, connection.login or "", connection.password or "")
+        return schema.reload_teams_dictionary(clickhouse)
+
+
+def create_source_view() -> None:
+    settings = Settings.load()
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        schema.create_source_view(clickhouse, settings)
+
+
+def create_pool() -> None:
+    if not pools.ensure_pool():
+        log.info("The pool %s was created by the scheduler when it started with this plugin.", pools.POOL)

@@ -1,0 +1,305 @@
+"""The steps of ``web_analytics_team_backfill``, one function per task. The DAG file wires them."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from web_analytics.clickhouse import history
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.detection import detector
+from web_analytics.detection.detector import DetectionScope
+from web_analytics.reporting.concern import Concern
+from web_analytics.rules import time_zones
+from web_analytics.rules.decision import COMPLETE, INCONSISTENT, MISSING, STALE, GapCount
+from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, newest_first
+from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS, BadSetting, Settings, TeamBackfillConf
+from web_analytics.tasks import backfill
+from web_analytics.tasks.backfill import BackfillIncomplete
+from web_analytics.tasks.runtime import current_conf, current_task, label_map_index, open_clickhouse
+from web_analytics.teams import first_backfills
+from web_analytics.teams.first_backfills import NO_DATES
+from web_analytics.teams.selection import TeamSelection, select_teams
+
+log = logging.getLogger(__name__)
+
+# What a team lacks. Rows of its own without events are left to the detector.
+LACKING = (MISSING, INCONSISTENT, STALE)
+# What a day must not be afterwards. An event that arrives while the day is built makes it stale again.
+STILL_LACKING = (MISSING, INCONSISTENT)
+TEAMS_IN_LOG_TABLE = 100
+
+
+@dataclass(frozen=True)
+class Periods:
+    """The UTC days that each team of a run is backfilled on.
+
+    :ivar refused: why a team has none.
+    """
+
+    dates: dict[int, DateRange] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
+
+    def by_range(self) -> dict[DateRange, TeamSelection]:
+        """The teams of each period: a detection looks at one range of days."""
+        teams = defaultdict(set)
+        for team_id, dates in self.dates.items():
+            teams[dates].add(team_id)
+        return {dates: TeamSelection(frozenset(ids)) for dates, ids in teams.items()}
+
+
+def plan() -> list[dict[str, str]]:
+    """Finds the teams to backfill and what they lack, and records that this run takes them.
+
+    A run whose conf names no team takes every team that is selected and not yet backfilled: it does not matter
+    which event started it, or how many.
+
+    :returns: the arguments of each date's task group, newest first; none for a dry run, which prints its plan.
+    """
+    log.info("Team backfill: looking for teams that are enabled and not yet backfilled.")
+    settings, conf, task = Settings.load(), TeamBackfillConf.parse(current_conf()), current_task()
+    now = datetime.now(UTC)
+    plan_id = uuid.uuid4().hex
+    with open_clickhouse(settings, task) as clickhouse:
+        selection = select_teams(clickhouse, settings)
+        selection.log_counts()
+        team_ids = _teams_to_backfill(clickhouse, settings, conf, selection, now)
+        periods = choose_periods(_registered(clickhouse, team_ids), settings, conf, team_ids, now)
+        if conf.dry_run:
+            log.info("Dry run, nothing is built. The plan:\n%s", describe(clickhouse, settings, periods))
+            return []
+        first_backfills.start(clickhouse, periods.dates, periods.refused, task.run_id, now)
+        gaps: list[GapCount] = []
+        for dates, teams in periods.by_range().items():
+            if dates:
+                scope = DetectionScope(dates, LACKING, nightly=False)
+                gaps = detector.store_plan(clickhouse, settings, scope, teams, plan_id)  # all stored so far
+        days = [day.isoformat() for day in newest_first(gap.partition_date for gap in gaps)]
+        reason = (
+            f"{_count(team_ids, 'team')} lack {_count(days, 'date')}"
+            if team_ids
+            else "nobody is to be backfilled"
+        )
+        if team_ids:
+            history.append(
+                clickhouse,
+                task,
+                kind="decision",
+                status="backfill" if days else "skip",
+                reason=reason,
+                team_count=len(team_ids),
+                details={
+                    "plan_id": plan_id,
+                    "dates": days,
+                    "team_ids": sorted(team_ids)[:TEAMS_IN_LOG_TABLE],
+                },
+            )
+    log.info("Team backfill: %s%s.", reason, f": {', '.join(days)}" if days else "")
+    return [{"day": day, "plan_id": plan_id} for day in days]
+
+
+def stage_date(day: str, plan_id: str) -> dict[str, str]:
+    """Locks the date and stages the sessions of those of its planned teams that are selected and still lack it.
+
+    :raises AirflowSkipException: another run has built all of them meanwhile, or none is selected any more.
+    """
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    label_map_index(day)
+    settings, task = Settings.load(), current_task()
+    partition_date = date.fromisoformat(day)
+    with open_clickhouse(settings, task) as clickhouse:
+        selected = select_teams(clickhouse, settings).team_ids
+        team_ids = selected.intersection(detector.planned_teams(clickhouse, plan_id, partition_date))
+        dates = DateRange(partition_date, partition_date + ONE_DAY)
+        lacking = {row["team_id"] for row in _gaps(clickhouse, settings, dates, team_ids, LACKING)}
+        if not lacking:
+            raise AirflowSkipException(f"{day} is complete by now: another run has built it.")
+        return backfill.lock_and_stage(clickhouse, settings, task, partition_date, lacking)
+
+
+def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
+    """Looks again at what the teams of this run lack, and records each as backfilled or failed.
+
+    :param planned: what :func:`plan` returned; None where it failed.
+    :raises BackfillIncomplete: a team still lacks a day, has no valid settings, or is not what the raw events say.
+    """
+    if planned is None:
+        raise BackfillIncomplete("No plan was made; see the failed task before this one.")
+    settings, conf, task = Settings.load(), TeamBackfillConf.parse(current_conf()), current_task()
+    if conf.dry_run:
+        return {"succeeded": [], "failed": {}}
+    now = datetime.now(UTC)
+    with open_clickhouse(settings, task) as clickhouse:
+        taken = first_backfills.taken_by(clickhouse, task.run_id)
+        failures = {team.team_id: team.reason for team in taken if team.dates == NO_DATES}
+        periods = Periods({team.team_id: team.dates for team in taken if team.dates != NO_DATES})
+        lacking: dict[int, set[date]] = defaultdict(set)
+        for dates, teams in periods.by_range().items():
+            for row in _gaps(clickhouse, settings, dates, teams.team_ids, STILL_LACKING):
+                lacking[row["team_id"]].add(row["partition_date"])
+        for team_id, days in lacking.items():
+            failures[team_id] = f"lacks {', '.join(map(str, newest_first(days)))}"
+        # Whoever was switched off while the run was at work was rightly not built.
+        left = failures.keys() - select_teams(clickhouse, settings).team_ids if failures else set()
+        if left:
+            log.info("%s switched off meanwhile.", _count(left, "team"))
+            first_backfills.mark_left(clickhouse, left, now)
+            taken = [team for team in taken if team.team_id not in left]
+            failures = {team_id: reason for team_id, reason in failures.items() if team_id not in left}
+        first_backfills.finish(clickhouse, taken, failures)
+        wrong = clickhouse.query(
+            "tasks/list_failed_validations", {"dag_id": task.dag_id, "run_id": task.run_id}
+        )
+    succeeded = sorted(team.team_id for team in taken if team.team_id not in failures)
+    log.info("%s backfilled.", _count(succeeded, "team"))
+    if failures:
+        team_id, reason = min(failures.items())
+        raise BackfillIncomplete(
+            f"{len(failures)} of {_count(taken, 'team')} could not be backfilled: team {team_id} {reason}. The failed "
+            "tasks of these dates say why; the next run takes these teams again.",
+            Concern(teams=len(failures)),
+        )
+    if wrong:
+        days = ", ".join(row["partition_date"].isoformat() for row in wrong)
+        raise BackfillIncomplete(
+            f"{len(wrong)} built dates are not what the raw events say: {days}. The task validate of these dates names "
+            "the first difference and the command that builds the date again."
+        )
+    return {"succeeded": succeeded, "failed": failures}
+
+
+def choose_periods(
+    registered: Mapping[int, Mapping[str, Any]],
+    settings: Settings,
+    conf: TeamBackfillConf,
+    team_ids: Iterable[int],
+    now: datetime,
+) -> Periods:
+    """The closed UTC days that hold each team's last local days. A pure function.
+
+    :param registered: what the registry holds of each registered team; others have the default settings.
+    """
+    periods = Periods()
+    for team_id in team_ids:
+        row = registered.get(team_id, {})
+        zone = row.get("timezone", "UTC")
+        if not time_zones.is_valid(zone):
+            periods.refused[team_id] = (
+                f"has the time zone {zone!r}; accepted: an IANA name such as Europe/Berlin"
+            )
+            continue
+        wanted = conf.backfill_days or row.get("backfill_days") or settings.backfill_days
+        if wanted > MAX_TEAM_BACKFILL_DAYS:
+            log.warning(
+                "Team %d asks for %d days; a team's first backfill goes back %d days at most.",
+                team_id,
+                wanted,
+                MAX_TEAM_BACKFILL_DAYS,
+            )
+        local = time_zones.local_lookback(now, zone, min(wanted, MAX_TEAM_BACKFILL_DAYS))
+        periods.dates[team_id] = closed_part(local, now, settings.settling, settings.partitions_start_date)
+    return periods
+
+
+def describe(clickhouse: ClickHouse, settings: Settings, periods: Periods) -> str:
+    """The plan of a dry run as an aligned table: what exists already, what would be built, what that would read."""
+    complete: dict[date, set[int]] = defaultdict(set)
+    lacking: dict[date, set[int]] = defaultdict(set)
+    for dates, teams in periods.by_range().items():
+        for row in _gaps(clickhouse, settings, dates, teams.team_ids, (*LACKING, COMPLETE)):
+            is_complete = row["stats_state"] == row["bounces_state"] == COMPLETE
+            (complete if is_complete else lacking)[row["partition_date"]].add(row["team_id"])
+    lines = [
+        f"{'date':<12}{'exists (teams)':>16}{'to build (teams)':>18}{'rows to read':>14}{'MB to read':>12}"
+    ]
+    total_rows, total_bytes = 0, 0.0
+    for day in newest_first((*complete, *lacking)):
+        rows, size = _estimate(clickhouse, day, lacking[day]) if lacking[day] else (0, 0.0)
+        total_rows, total_bytes = total_rows + rows, total_bytes + size
+        lines.append(
+            f"{day!s:<12}{len(complete[day]):>16}{len(lacking[day]):>18}{rows:>14}{size / 1e6:>12.1f}"
+        )
+    lines.append(f"{'total':<12}{'':>16}{'':>18}{total_rows:>14}{total_bytes / 1e6:>12.1f}")
+    lines += [
+        f"Team {team_id} cannot be backfilled: it {reason}."
+        for team_id, reason in sorted(periods.refused.items())
+    ]
+    return "\n".join(lines)
+
+
+def _teams_to_backfill(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    conf: TeamBackfillConf,
+    selection: TeamSelection,
+    now: datetime,
+) -> frozenset[int]:
+    """:raises BadSetting: the conf's team does not exist, is not enabled, or is not rolled out yet."""
+    if conf.team_id is None:
+        if conf.dry_run:
+            states = {team_id: team.state for team_id, team in first_backfills.read(clickhouse).items()}
+            return first_backfills.look(selection.team_ids, states).pending
+        return first_backfills.look_and_mark(clickhouse, selection.team_ids, now).pending
+    if conf.team_id in selection.team_ids:
+        return frozenset([conf.team_id])
+    registered = clickhouse.query("teams/read_team", {"team_id": conf.team_id})
+    if not registered:
+        accepted = "a team that is registered, or given by another strategy; this one is unknown"
+    elif not registered[0]["enabled"]:
+        accepted = f"an enabled team; enable it with PUT /web-analytics/teams/{conf.team_id}"
+    else:
+        accepted = (
+            "a team that WEB_ANALYTICS_TEAM_SELECTION_STRATEGIES gives and WEB_ANALYTICS_ROLLOUT_PERCENT includes; "
+            "this one is enabled, but not selected"
+        )
+    raise BadSetting("team_id", conf.team_id, accepted)
+
+
+def _gaps(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    dates: DateRange,
+    team_ids: Collection[int],
+    states: tuple[str, ...],
+) -> list[dict[str, Any]]:
+    if not dates or not team_ids:
+        return []
+    coverage = detector.coverage_query(clickhouse, settings, dates, kinds=states)
+    return clickhouse.query(
+        "teams/list_gaps",
+        {**coverage.parameters, "states": states},
+        coverage.names,
+        external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],
+        heavy=True,
+    )
+
+
+def _registered(clickhouse: ClickHouse, team_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    teams = TeamSelection(frozenset(team_ids)).as_external_table()
+    rows = clickhouse.query("teams/list_settings", external_tables=[teams])
+    return {row["team_id"]: row for row in rows}
+
+
+def _estimate(clickhouse: ClickHouse, day: date, team_ids: Iterable[int]) -> tuple[int, float]:
+    """Rows and uncompressed bytes that building a date would read, from the primary key alone."""
+    rows, size = 0, 0.0
+    for part in clickhouse.query(
+        "detection/estimate_source_read",
+        {"date_start": day, "date_end": day + ONE_DAY},
+        external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],
+    ):
+        table = {"database": part["database"], "table": part["table"]}
+        row_bytes = clickhouse.query("teams/estimate_row_bytes", table)[0]["row_bytes"]
+        rows += part["rows"]
+        size += part["rows"] * row_bytes
+    return rows, size
+
+
+def _count(things: Collection[Any], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""Who is pre-aggregated: selection, registry, first backfills."""

@@ -1,0 +1,152 @@
+"""The state of each team's first backfill: who is selected and not yet backfilled, and who has left.
+
+Nothing here depends on an event: whoever looks finds every team that still has to be backfilled. A state tells of
+an instant, its version, and the newest holds: what a run finishes after a team has left does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.rules.partitions import DateRange
+
+STARTED, SUCCEEDED, FAILED, LEFT = "started", "succeeded", "failed", "left"
+NO_DATES = DateRange(date(1970, 1, 1), date(1970, 1, 1))
+
+
+@dataclass(frozen=True)
+class TeamBackfill:
+    """The newest state of a team.
+
+    :ivar dates: the UTC days of the team's period.
+    :ivar version: the instant of which the state tells.
+    """
+
+    team_id: int
+    state: str
+    dates: DateRange
+    run_id: str
+    reason: str
+    version: datetime
+
+
+@dataclass(frozen=True)
+class Look:
+    """What somebody found who looked at the selected teams.
+
+    :ivar pending: selected and not yet backfilled.
+    :ivar left: were backfilled, or were about to be, and are not selected any more.
+    """
+
+    pending: frozenset[int]
+    left: frozenset[int]
+
+
+def look(selected: Iterable[int], states: Mapping[int, str]) -> Look:
+    """Compares the selection with the states. A pure function.
+
+    :param states: the newest state of each team that has one.
+    """
+    teams = frozenset(selected)
+    return Look(
+        pending=frozenset(team_id for team_id in teams if states.get(team_id) != SUCCEEDED),
+        left=frozenset(
+            team_id for team_id, state in states.items() if state != LEFT and team_id not in teams
+        ),
+    )
+
+
+def read(clickhouse: ClickHouse) -> dict[int, TeamBackfill]:
+    return {
+        row["team_id"]: TeamBackfill(
+            team_id=row["team_id"],
+            state=row["state"],
+            dates=DateRange(row["date_start"], row["date_end"]),
+            run_id=row["run_id"],
+            reason=row["reason"],
+            version=row["version"],
+        )
+        for row in clickhouse.query("teams/list_backfills")
+    }
+
+
+def look_and_mark(clickhouse: ClickHouse, selected: Iterable[int], now: datetime) -> Look:
+    """Looks, and records who has left, so that they are backfilled when they come back.
+
+    :param selected: all selected teams, not only those that a run is restricted to.
+    :param now: an instant before the selection was read.
+    """
+    states = {team_id: found.state for team_id, found in read(clickhouse).items()}
+    found = look(selected, states)
+    mark_left(clickhouse, found.left, now)
+    return found
+
+
+def mark_left(clickhouse: ClickHouse, team_ids: Iterable[int], now: datetime) -> None:
+    record(clickhouse, (TeamBackfill(team_id, LEFT, NO_DATES, "", "", now) for team_id in sorted(team_ids)))
+
+
+def record(clickhouse: ClickHouse, teams: Iterable[TeamBackfill]) -> None:
+    clickhouse.insert(
+        "teams/insert_backfills",
+        (
+            {
+                "team_id": team.team_id,
+                "state": team.state,
+                "date_start": team.dates.start,
+                "date_end": team.dates.end,
+                "run_id": team.run_id,
+                "reason": team.reason,
+                "version": team.version,
+            }
+            for team in teams
+        ),
+    )
+
+
+def start(
+    clickhouse: ClickHouse,
+    dates: Mapping[int, DateRange],
+    refused: Mapping[int, str],
+    run_id: str,
+    now: datetime,
+) -> None:
+    """Records which teams a run takes.
+
+    :param dates: the UTC days of each team's period.
+    :param refused: why a team cannot be backfilled.
+    :param now: an instant before the selection was read.
+    """
+    started = [TeamBackfill(team_id, STARTED, days, run_id, "", now) for team_id, days in dates.items()]
+    failed = [
+        TeamBackfill(team_id, FAILED, NO_DATES, run_id, reason, now) for team_id, reason in refused.items()
+    ]
+    record(clickhouse, [*started, *failed])
+
+
+def taken_by(clickhouse: ClickHouse, run_id: str) -> list[TeamBackfill]:
+    """The teams that a run took and that have not left since."""
+    return [team for team in read(clickhouse).values() if team.run_id == run_id and team.state != LEFT]
+
+
+def finish(clickhouse: ClickHouse, taken: Iterable[TeamBackfill], failures: Mapping[int, str]) -> None:
+    """Records how a run ended for the teams it took.
+
+    :param failures: why, for those that failed.
+    """
+    record(
+        clickhouse,
+        (
+            replace(
+                team,
+                state=FAILED if team.team_id in failures else SUCCEEDED,
+                reason=failures.get(team.team_id, ""),
+                # Just after the start: if the team has left meanwhile, that is newer and holds.
+                version=team.version + timedelta(microseconds=1),
+            )
+            for team in taken
+        ),
+    )

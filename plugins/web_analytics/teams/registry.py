@@ -1,0 +1,99 @@
+"""Changes of the registry of teams, web_pre_aggregated_teams: each one is a new version with who made it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from web_analytics import schema
+from web_analytics.clickhouse import history
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.teams import first_backfills
+
+UNREGISTERED_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
+# Requests are answered in threads: without it one could undo a change that it has not seen, and the check of a reload
+# could meet a further change.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What is registered of a team.
+
+    :ivar timezone: IANA name of the zone that the team's days are counted in.
+    :ivar backfill_days: period of its first backfill, in local days; 0 for WEB_ANALYTICS_BACKFILL_DAYS.
+    """
+
+    team_id: int
+    enabled: bool
+    timezone: str
+    backfill_days: int
+    changed_by: str = ""
+    changed_at: datetime = UNREGISTERED_SINCE
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "enabled": self.enabled,
+            "timezone": self.timezone,
+            "backfill_days": self.backfill_days,
+        }
+
+
+def read(clickhouse: ClickHouse, team_id: int) -> Registration | None:
+    rows = clickhouse.query("teams/read_registered", {"team_id": team_id})
+    return Registration(**rows[0]) if rows else None
+
+
+def change(
+    clickhouse: ClickHouse, unregistered: Registration, changes: Mapping[str, Any], changed_by: str
+) -> Registration:
+    """Writes a new version, unless it would say what the newest says already, and adds the change to the history.
+    ``publish`` makes it visible to queries.
+
+    A team that is disabled, or comes back, has left first: whatever breaks off after that, and whoever disabled it
+    and deleted its rows, it is backfilled when it is enabled.
+
+    :param unregistered: what a team that was never registered has.
+    :param changes: settings by name; the others stay.
+    """
+    team_id = unregistered.team_id
+    with _ONE_AT_A_TIME:
+        before = read(clickhouse, team_id)
+        wanted = replace(before or unregistered, **changes)
+        if before is not None and before.settings() == wanted.settings():
+            return before
+        if before is not None and before.enabled != wanted.enabled:
+            first_backfills.mark_left(clickhouse, [team_id], datetime.now(UTC))
+        clickhouse.run(
+            "teams/insert_registered", {"team_id": team_id, **wanted.settings(), "changed_by": changed_by}
+        )
+        after = read(clickhouse, team_id) or replace(wanted, changed_by=changed_by)
+    old = before.settings() if before else {}
+    different = [
+        f"{name} {old.get(name, 'unset')} to {value}"
+        for name, value in wanted.settings().items()
+        if old.get(name) != value
+    ]
+    history.append(
+        clickhouse,
+        TaskIdentity(dag_id="web_analytics_api", run_id="api", task_id="put_team"),
+        kind="team",
+        status="succeeded",
+        reason=f"{changed_by} changed team {team_id}: {', '.join(different)}",
+        team_count=1,
+        details={"team_id": team_id, "before": old, "after": wanted.settings()},
+    )
+    return after
+
+
+def publish(clickhouse: ClickHouse) -> None:
+    """Reloads and checks the dictionary.
+
+    :raises SchemaMismatch: the dictionary does not hold what the registry holds.
+    """
+    with _ONE_AT_A_TIME:
+        schema.reload_teams_dictionary(clickhouse)
