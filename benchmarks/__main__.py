@@ -55,8 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     from web_analytics.build import steps
     from web_analytics.clickhouse.connection import ClickHouse
     from web_analytics.detection import detector
-    from web_analytics.rules.decision import MISSING
     from web_analytics.rules.partitions import ONE_DAY, lookback, newest_closed_day, newest_first
+    from web_analytics.rules.states import MISSING
     from web_analytics.settings import Settings
     from web_analytics.teams.selection import select_teams
 

@@ -81,8 +81,8 @@ def measure(
     clickhouse, pid: int, settings, teams: int, days: int, date_end: date, rounds: int
 ) -> dict[str, float]:
     """CPU seconds of the server for one detection over so many days, of missing days and of all kinds."""
-    from web_analytics.rules.decision import GAP_KINDS, MISSING
     from web_analytics.rules.partitions import DateRange
+    from web_analytics.rules.states import GAP_KINDS, MISSING
 
     partitions = DateRange(date_end - timedelta(days=days), date_end)
     results = {}
@@ -106,8 +106,8 @@ def measure_on_events(
     from web_analytics.build import steps
     from web_analytics.clickhouse.connection import external_table
     from web_analytics.detection import activity
-    from web_analytics.rules.decision import GAP_KINDS
     from web_analytics.rules.partitions import DateRange
+    from web_analytics.rules.states import GAP_KINDS
 
     partitions = DateRange(date_end - timedelta(days=days), date_end)
     teams = enabled_teams()

@@ -158,18 +158,23 @@ def params_section() -> str:
 
 
 def retries_section() -> str:
-    from web_analytics.wiring.retries import PERMANENT, TRANSIENT
+    from web_analytics.errors import CODES, Again
 
-    def rows(codes: Mapping[int | str, str], then: str) -> list[tuple[str, str, str]]:
-        by_reason: dict[str, list[str]] = {}
-        for code, reason in codes.items():
-            by_reason.setdefault(reason, []).append(_code(str(code)))
-        return [(", ".join(listed), then, reason) for reason, listed in by_reason.items()]
+    def rows(then: str, *again: Again) -> list[tuple[str, str, str]]:
+        by_meaning: dict[str, list[str]] = {}
+        for code, known in CODES.items():
+            if known.again in again:
+                by_meaning.setdefault(known.meaning, []).append(_code(str(code)))
+        return [(", ".join(listed), then, meaning) for meaning, listed in by_meaning.items()]
 
     anything_else = ("anything else", "is tried again", "unknown errors are taken for passing ones")
     return table(
         ("Code", "Then the task", "Because"),
-        [*rows(PERMANENT, "fails at once"), *rows(TRANSIENT, "is tried again"), anything_else],
+        [
+            *rows("fails at once", Again.NEVER),
+            *rows("is tried again", Again.STATEMENT, Again.NEXT_TRY),
+            anything_else,
+        ],
     )
 
 

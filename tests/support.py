@@ -15,9 +15,11 @@ import hypothesis
 
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.detection.detector import DetectionScope, count_gaps, coverage_query
-from web_analytics.rules.decision import GAP_KINDS, GapCount
+from web_analytics.errors import BadSetting
+from web_analytics.rules.decision import GapCount
 from web_analytics.rules.partitions import ONE_DAY, DateRange
-from web_analytics.settings import BadSetting, Settings
+from web_analytics.rules.states import GAP_KINDS
+from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
 from web_analytics.teams.selection import TeamSelection
 from web_analytics.wiring.retries import ClickHouseRetryPolicy

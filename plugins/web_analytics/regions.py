@@ -2,10 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from web_analytics.settings import REGION_SEPARATOR, region_names
+from web_analytics.errors import BadSetting
+
+REGION_SEPARATOR = "__"
+
+_REGIONS_VARIABLE = "WEB_ANALYTICS_REGIONS"
+
+_REGION_NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not all(_REGION_NAME.fullmatch(name) for name in names):
+        raise ValueError
+    return names
+
+
+def region_names() -> tuple[str, ...]:
+    """The regions for which there are DAGs; none while WEB_ANALYTICS_REGIONS is not acceptable, which the first
+    task of a run says."""
+    try:
+        return parse_names(os.environ.get(_REGIONS_VARIABLE, ""))
+    except ValueError:
+        return ()
+
+
+def region_of(dag_id: str) -> str:
+    """The region that a DAG serves; empty for the connection without a region."""
+    _, _, region = dag_id.rpartition(REGION_SEPARATOR)
+    return region if region in region_names() else ""
+
+
+def suffix_of(region: str) -> str:
+    """What the ids of a region's DAGs end with."""
+    return REGION_SEPARATOR + region if region else ""
+
+
+def region_suffix() -> str:
+    """What the ids of DAGs end with in the region of the running task; empty outside of one."""
+    return suffix_of(region_of(os.environ.get("AIRFLOW_CTX_DAG_ID", "")))
+
+
+def environment_of(environment: Mapping[str, str], suffix: str) -> dict[str, str]:
+    """The environment as a region sees it: a variable that ends with its name wins.
+
+    :raises BadSetting: the region has no connection of its own.
+    """
+    if not suffix:
+        return environment
+    ending = suffix.upper()
+    connection = f"WEB_ANALYTICS_CLICKHOUSE_CONN_ID{ending}"
+    if not environment.get(connection, "").strip():
+        raise BadSetting(connection, "", "the id of the Airflow connection of this region")
+    own = {name.removesuffix(ending): value for name, value in environment.items() if name.endswith(ending)}
+    return {**environment, **own}
 
 
 def for_each_region(create_dag: Callable[[], Any]) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from web_analytics.clickhouse import sql
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.errors import SchemaMismatch
 from web_analytics.settings import Settings
 from web_analytics.tables import BUILT_TABLES
 
@@ -47,12 +48,6 @@ SOURCE_COLUMNS = {
     "has_gad_source_paid_search": ("Bool", "UInt8"),
     "has_fbclid": ("Bool", "UInt8"),
 }
-
-
-class SchemaMismatch(RuntimeError):
-    """Something in ClickHouse is not of the form that the package needs; the message says what and how."""
-
-    code = "schema_mismatch"
 
 
 def create_tables(clickhouse: ClickHouse) -> None:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
-from web_analytics.clickhouse import sql
+from web_analytics.clickhouse import history, sql
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.errors import BadSetting, SchemaMismatch
 from web_analytics.rules.commands import trigger_command
 from web_analytics.rules.partitions import ONE_DAY
-from web_analytics.schema import SchemaMismatch
-from web_analytics.settings import BadSetting, Settings
+from web_analytics.settings import Settings
 from web_analytics.tables import BOUNCES, STATS, TABLES, PreAggregatedTable
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ PERSONS_TOLERANCE, PERSONS_SLACK = 0.03, 2
 # A list of ids travels in the statement's text; longer ones are filtered here instead.
 LONGEST_ID_LIST = 200
 WORST_ROWS = 50
+DIFFERENCES_IN_LOG_TABLE = 10
 
 Row = Mapping[str, Any]
 
@@ -201,6 +204,40 @@ def check_day(
         heavy=True,
     )
     return compare_day(partition_date, team_ids, expected, stored, ledger)
+
+
+def check_and_record(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    task: TaskIdentity,
+    partition_date: date,
+    team_ids: Collection[int],
+) -> DayResult:
+    """Compares one day and writes the verdict to web_analytics_backfill_log."""
+    started, first_statement = time.monotonic(), len(clickhouse.statistics)
+    result = check_day(clickhouse, settings, partition_date, team_ids)
+    statements = clickhouse.statistics[first_statement:]
+    history.append(
+        clickhouse,
+        task,
+        kind="validation",
+        status="failed" if result.failed else "succeeded",
+        reason=result.sentence(),
+        partition_date=partition_date,
+        seconds=time.monotonic() - started,
+        rows_read=sum(statement.rows_read for statement in statements),
+        bytes_read=sum(statement.bytes_read for statement in statements),
+        team_count=result.teams,
+        query_id=statements[-1].query_id if statements else "",
+        details={
+            "verdict": result.verdict,
+            "verdicts": result.verdicts,
+            "pageviews": result.pageviews,
+            "left_out": result.left_out,
+            "differences": [asdict(each) for each in result.differences[:DIFFERENCES_IN_LOG_TABLE]],
+        },
+    )
+    return result
 
 
 def raise_if_failed(result: DayResult) -> None:

@@ -19,12 +19,13 @@ from web_analytics.api.coverage import content
 from web_analytics.api.coverage.ranking import GapCounts, TeamGaps, months_of, worst_first
 from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse import history
-from web_analytics.clickhouse.connection import ClickHouse, QueryFailed
+from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.detection import activity
-from web_analytics.rules.decision import GAP_KINDS
+from web_analytics.errors import BadSetting, QueryFailed
 from web_analytics.rules.partitions import ONE_DAY, DateRange, is_open, newest_closed_day
-from web_analytics.settings import BadSetting, Settings
+from web_analytics.rules.states import GAP_KINDS
+from web_analytics.settings import Settings
 
 SETTINGS = Settings.load({})
 NAMES = {code: name for name, code in content.CODES.items()}

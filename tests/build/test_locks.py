@@ -12,8 +12,9 @@ from clickhouse_driver.errors import ServerException
 from tests.support import differences_from_oracle, leftovers, merged_totals
 from web_analytics.build import cleanup, locks, steps
 from web_analytics.build.locks import LockHeld, LockLost, Owner, RunActivity
-from web_analytics.clickhouse.connection import ClickHouse, QueryFailed
+from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.errors import QueryFailed
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.tables import STATS, TABLES
 

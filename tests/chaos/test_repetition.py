@@ -8,7 +8,8 @@ from tests.chaos.servers import FaultyClickHouse
 from tests.support import leftovers
 from web_analytics.build import locks
 from web_analytics.clickhouse import connection as package
-from web_analytics.clickhouse.connection import ClickHouse, QueryFailed
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.errors import QueryFailed
 
 LIGHT = "schema/current_database"
 

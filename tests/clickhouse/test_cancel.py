@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from web_analytics.clickhouse.connection import ClickHouse, QueryFailed
+from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.errors import QueryFailed
 
 ENDLESS_VIEW = "CREATE OR REPLACE VIEW {name} AS SELECT rows.* FROM numbers(1000000000000) AS endless CROSS JOIN {table} AS rows"
 

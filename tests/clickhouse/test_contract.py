@@ -17,7 +17,8 @@ from clickhouse_driver.errors import NetworkError, ServerException
 
 from tests.support import Source, differences_from_oracle
 from web_analytics import rights
-from web_analytics.clickhouse.connection import CORRECTNESS_SETTINGS, ClickHouse, QueryFailed, external_table
+from web_analytics.clickhouse.connection import CORRECTNESS_SETTINGS, ClickHouse, external_table
+from web_analytics.errors import QueryFailed
 
 
 @pytest.fixture

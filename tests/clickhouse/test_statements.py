@@ -160,7 +160,7 @@ def names_of(file: str) -> set[str]:
 # Files that are only parts of others. A part that is a whole query, such as detection/coverage.sql, is checked as one.
 FRAGMENTS = {"macros.sql", "schema/dimension_columns.sql", "benchmarks/reference_events.sql"}
 # What PostgreSQL executes; tests/teams does so.
-FOR_POSTGRESQL = {file for file in ALL_FILES if file.startswith("posthog_db/")}
+FOR_POSTGRESQL = {file for file in ALL_FILES if file.startswith("teams/posthog_db/")}
 STATEMENTS = [file for file in ALL_FILES if file not in FRAGMENTS | FOR_POSTGRESQL]
 
 

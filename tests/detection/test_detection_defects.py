@@ -12,11 +12,12 @@ import pytest
 
 from tests.support import at, found_gaps, session_id, states
 from web_analytics.build.steps import build_partition
-from web_analytics.clickhouse.connection import QueryFailed
+from web_analytics.conf import BackfillConf
 from web_analytics.detection import detector
-from web_analytics.rules.decision import MISSING, Rule, count_missing_partitions, decide
+from web_analytics.errors import QueryFailed
+from web_analytics.rules.decision import Rule, count_missing_partitions, decide
 from web_analytics.rules.partitions import ONE_DAY
-from web_analytics.settings import BackfillConf
+from web_analytics.rules.states import MISSING
 from web_analytics.tables import TABLES
 from web_analytics.teams.selection import TeamSelection, select_teams
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.support import at, examples, found_gaps, session_id
 from web_analytics.build import steps
 from web_analytics.detection import activity, detector
-from web_analytics.rules.decision import GAP_KINDS, LARGEST, MISSING, STALE, in_order
+from web_analytics.rules.decision import LARGEST, in_order
 from web_analytics.rules.partitions import ONE_DAY, DateRange
+from web_analytics.rules.states import GAP_KINDS, MISSING, STALE
 from web_analytics.settings import Settings
 from web_analytics.teams.selection import TeamSelection
 

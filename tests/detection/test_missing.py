@@ -12,8 +12,8 @@ from tests.support import at, examples, found_gaps
 from web_analytics.build.steps import build_partition
 from web_analytics.detection import activity
 from web_analytics.detection.detector import DetectionScope, store_plan
-from web_analytics.rules.decision import GAP_KINDS, MISSING
 from web_analytics.rules.partitions import ONE_DAY, DateRange
+from web_analytics.rules.states import GAP_KINDS, MISSING
 from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
 from web_analytics.teams.selection import TeamSelection

@@ -90,21 +90,22 @@ def test_every_target_of_make_exists():
 
 
 def test_every_documented_conf_is_taken(dag_bag):
-    from web_analytics import settings
+    from web_analytics import conf
+    from web_analytics.settings import Settings
 
-    current = settings.Settings.load({})
+    current = Settings.load({})
     parsers = {
-        "web_analytics_backfill": lambda conf: settings.BackfillConf.parse(conf, current),
-        "web_analytics_cleanup": settings.CleanupConf.parse,
-        "web_analytics_diagnostics": settings.DiagnosticsConf.parse,
-        "web_analytics_team_backfill": settings.TeamBackfillConf.parse,
-        "web_analytics_validate": settings.ValidateConf.parse,
+        "web_analytics_backfill": lambda given: conf.BackfillConf.parse(given, current),
+        "web_analytics_cleanup": conf.CleanupConf.parse,
+        "web_analytics_diagnostics": conf.DiagnosticsConf.parse,
+        "web_analytics_team_backfill": conf.TeamBackfillConf.parse,
+        "web_analytics_validate": conf.ValidateConf.parse,
     }
     assert {dag_id for dag_id, _ in triggers()} == parsers.keys()
-    for dag_id, conf in triggers():
+    for dag_id, given in triggers():
         params = deepcopy(dag_bag.dags[dag_id].params)
-        assert conf.keys() <= params.keys()
-        params.update(conf)
+        assert given.keys() <= params.keys()
+        params.update(given)
         parsers[dag_id](params.validate())
 
 

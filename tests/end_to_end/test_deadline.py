@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from tests.alerts import receivers
 
 from benchmarks.live_airflow import LiveAirflow, wait_for
+from tests.reporting import receivers
 
 pytestmark = pytest.mark.slow
 

@@ -9,13 +9,14 @@ from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
-from tests.alerts import receivers
 
 from tests.conftest import CHECKOUT
+from tests.reporting import receivers
 from tests.support import load_dags
 from web_analytics.build import steps
+from web_analytics.errors import BadSetting
 from web_analytics.reporting import alerts, metrics
-from web_analytics.settings import BadSetting, Settings
+from web_analytics.settings import Settings
 
 BACKFILL, HEALTH, VALIDATE = "web_analytics_backfill", "web_analytics_health", "web_analytics_validate"
 # A Slack where nobody listens.

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from web_analytics.clickhouse.connection import QueryFailed, QueryStatistics
+from web_analytics.clickhouse.connection import QueryStatistics
+from web_analytics.errors import QueryFailed
 from web_analytics.reporting import step_log
 
 

@@ -13,13 +13,14 @@ from xml.sax.saxutils import escape
 import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
-from tests.cleanup.test_cleanup_dag import answer
 
 from tests.support import Source, differences_from_oracle
+from tests.tasks.test_cleanup_dag import answer
 from web_analytics import rights
 from web_analytics.clickhouse import sql
-from web_analytics.clickhouse.connection import ClickHouse, QueryFailed
+from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.detection import detector
+from web_analytics.errors import QueryFailed
 from web_analytics.teams import registry
 from web_analytics.teams.registry import Registration
 from web_analytics.teams.selection import TeamSelection
@@ -144,14 +145,14 @@ def test_the_grants_name_the_system_tables_that_are_read():
     granted = {
         role: set(re.findall(r"SELECT ON system\.(\w+)", " ".join(granted_to(role)))) for role in rights.ROLES
     }
-    others = {"benchmark", "rights", "sample_data", "posthog_db"}
+    others = {"benchmarks", "rights", "demo"}
     everything = system_tables(
         *(folder.name for folder in sql.SQL_ROOT.iterdir() if folder.name not in others)
     )
     assert granted["writer"] == everything
     assert granted["reader"] == everything - {"query_log"}
     # a retry first ends what the try before left running
-    assert granted["setup"] == system_tables("schema", "source", "migrations", "operate")
+    assert granted["setup"] == system_tables("schema", "source", "migrations", "clickhouse")
 
 
 def test_all_roles_are_rendered_for_a_database():

@@ -10,19 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.support import examples
-from web_analytics.rules.decision import (
-    COMPLETE,
-    GAP_KINDS,
-    INCONSISTENT,
-    MISSING,
-    ORPHAN,
-    STALE,
-    GapCount,
-    Rule,
-    count_missing_partitions,
-    decide,
-)
+from web_analytics.rules.decision import GapCount, Rule, count_missing_partitions, decide
 from web_analytics.rules.partitions import ONE_DAY, closed_at, newest_closed_day
+from web_analytics.rules.states import COMPLETE, GAP_KINDS, INCONSISTENT, MISSING, ORPHAN, STALE
 from web_analytics.tables import BOUNCES, STATS, TABLES
 
 NOW = datetime(2026, 5, 20, 14, 0, tzinfo=UTC)

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import examples
+from web_analytics.conf import BackfillConf
 from web_analytics.detection.detector import is_nightly, rule_of, scope_of
-from web_analytics.rules.decision import COMPLETE, GAP_KINDS, MISSING
 from web_analytics.rules.partitions import ONE_DAY, DateRange, is_open, newest_closed_day
-from web_analytics.settings import BackfillConf, Settings
+from web_analytics.rules.states import COMPLETE, GAP_KINDS, MISSING
+from web_analytics.settings import Settings
 
 NOW = datetime(2026, 5, 20, 14, 0, tzinfo=UTC)
 NIGHTLY = datetime(2026, 5, 20, 2, 0, tzinfo=UTC)

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import examples
+from web_analytics.conf import BackfillConf
 from web_analytics.rules import gaps
-from web_analytics.rules.decision import GAP_KINDS
 from web_analytics.rules.partitions import DateRange
-from web_analytics.settings import BackfillConf, Settings
+from web_analytics.rules.states import GAP_KINDS
+from web_analytics.settings import Settings
 
 START = date(2026, 1, 1)
 SETTLING = timedelta(hours=1)

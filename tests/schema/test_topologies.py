@@ -11,7 +11,7 @@ from web_analytics import schema
 from web_analytics.build import steps
 from web_analytics.build.locks import Lock, Owner
 from web_analytics.clickhouse import sql
-from web_analytics.schema import SchemaMismatch
+from web_analytics.errors import SchemaMismatch
 from web_analytics.settings import TOPOLOGIES
 
 CREATED = sorted(file.stem for file in (sql.SQL_ROOT / "schema").glob("create_*.sql"))

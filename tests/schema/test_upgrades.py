@@ -14,7 +14,7 @@ from web_analytics import schema, validation
 from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse import sql
 from web_analytics.clickhouse.history import TaskIdentity
-from web_analytics.schema import SchemaMismatch
+from web_analytics.errors import SchemaMismatch
 from web_analytics.tables import MORE_TABLES, TABLES
 
 MIGRATIONS = sorted(file.stem for file in (sql.SQL_ROOT / "migrations").glob("*.sql"))

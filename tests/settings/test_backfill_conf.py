@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import examples, refusal
-from web_analytics.rules.decision import GAP_KINDS
-from web_analytics.settings import MAX_RANGE_DAYS, BackfillConf, BadSetting, Settings
+from web_analytics.conf import MAX_RANGE_DAYS, BackfillConf
+from web_analytics.errors import BadSetting
+from web_analytics.rules.states import GAP_KINDS
+from web_analytics.settings import Settings
 
 NAMES = (
     "days_back",

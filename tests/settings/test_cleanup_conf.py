@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from web_analytics.settings import BadSetting, CleanupConf, ValidateConf
+from web_analytics.conf import CleanupConf, ValidateConf
+from web_analytics.errors import BadSetting
 
 RANGE = {"date_start": "2026-01-01", "date_end": "2026-01-31"}
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.support import examples, refusal
 from web_analytics.clickhouse.connection import CORRECTNESS_SETTINGS
-from web_analytics.settings import BadSetting, Settings, settings_table
+from web_analytics.errors import BadSetting
+from web_analytics.settings import Settings, settings_table
 
 VARIABLES = {each.metadata["variable"]: each for each in fields(Settings)}
 

@@ -103,7 +103,7 @@ def test_a_validation_that_fails_fails_the_run(source, run_dag, days, monkeypatc
 
     broken = tmp_path / "sql"
     shutil.copytree(sql.SQL_ROOT, broken)
-    oracle = broken / "verify" / "oracle_posthog.sql"
+    oracle = broken / "validation" / "oracle_posthog.sql"
     text = oracle.read_text()
     assert text.count("sumIf(visits.pageviews, session != '') AS pageviews") == 1
     oracle.write_text(

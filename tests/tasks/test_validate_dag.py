@@ -10,8 +10,8 @@ import pytest
 from tests.support import at
 from web_analytics import validation
 from web_analytics.build import steps
+from web_analytics.errors import BadSetting
 from web_analytics.rules.partitions import ONE_DAY
-from web_analytics.settings import BadSetting
 
 DAG = "web_analytics_validate"
 BACKFILL = "web_analytics_backfill"

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import strategies as some
 
 from tests.support import at, examples
+from web_analytics import settings as package_settings
 from web_analytics.detection import activity
+from web_analytics.errors import BadSetting
 from web_analytics.rules.partitions import lookback
-from web_analytics.settings import BadSetting, Settings
+from web_analytics.settings import Settings, strategy_names
 from web_analytics.teams import strategies
 from web_analytics.teams.selection import TeamSelectionFailed, is_rolled_out, select_teams
 
@@ -29,8 +31,8 @@ def chosen(*names: str, **others: object) -> Settings:
 
 
 def test_the_strategies_of_the_contract_are_there():
-    assert set(strategies.names()) == DESIGN
-    assert all(callable(strategies.load(name)) for name in strategies.names())
+    assert set(strategy_names()) == DESIGN
+    assert all(callable(strategies.load(name)) for name in strategy_names())
 
 
 def test_the_registry_gives_the_newest_version_of_each_team(source):
@@ -125,13 +127,14 @@ def test_a_posthog_database_that_cannot_answer_fails_the_run(source, posthog_db,
 @pytest.fixture
 def strategy_of_a_user(tmp_path, monkeypatch):
     """``write(body)``: another module beside those of the package."""
+    for module in package_settings.STRATEGIES.glob("*.py"):
+        (tmp_path / module.name).write_bytes(module.read_bytes())
+    monkeypatch.setattr(package_settings, "STRATEGIES", tmp_path)
     monkeypatch.setattr(strategies, "__path__", [*strategies.__path__, str(tmp_path)])
     yield lambda body: (
         (tmp_path / "vip.py").write_text(f"def team_ids(clickhouse, settings):\n    {body}\n"),
-        strategies.names.cache_clear(),
         importlib.invalidate_caches(),
     )
-    strategies.names.cache_clear()
     importlib.sys.modules.pop(f"{strategies.__name__}.vip", None)
 
 

@@ -9,9 +9,11 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from tests.support import differences_from_oracle, fingerprint, leftovers, states
 from web_analytics.build.steps import build_partition
-from web_analytics.rules.decision import COMPLETE
+from web_analytics.conf import TeamBackfillConf
+from web_analytics.errors import BadSetting
 from web_analytics.rules.partitions import lookback, newest_first
-from web_analytics.settings import BadSetting, Settings, TeamBackfillConf
+from web_analytics.rules.states import COMPLETE
+from web_analytics.settings import Settings
 from web_analytics.tasks.team_backfill import choose_periods
 from web_analytics.teams import first_backfills
 

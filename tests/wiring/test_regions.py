@@ -15,8 +15,9 @@ from tests.support import Source, differences_from_oracle, load_dags
 from web_analytics.build import locks
 from web_analytics.build.locks import Owner
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.errors import BadSetting
 from web_analytics.rules.commands import trigger_command
-from web_analytics.settings import BadSetting, Settings
+from web_analytics.settings import Settings
 
 DATABASE = "region_eu"
 

@@ -6,9 +6,8 @@ import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 from clickhouse_driver.errors import NetworkError, ServerException
 
-from web_analytics.clickhouse.connection import QueryFailed
-from web_analytics.settings import BadSetting
-from web_analytics.wiring.retries import LONGEST_DELAY, PERMANENT, TRANSIENT, ClickHouseRetryPolicy
+from web_analytics.errors import CODES, Again, BadSetting, QueryFailed
+from web_analytics.wiring.retries import LONGEST_DELAY, ClickHouseRetryPolicy
 
 POLICY = ClickHouseRetryPolicy(first_delay_seconds=8)
 
@@ -26,11 +25,14 @@ def delays(error: Exception, tries: int = 4) -> list[float]:
 def test_what_another_try_cannot_help_fails_at_once_and_says_why(code, error):
     decision = POLICY.evaluate(error(code), 1, 4)
     assert decision.action == RetryAction.FAIL
-    assert PERMANENT[code] in decision.reason
+    assert CODES[code].meaning in decision.reason
     assert f"code {code}" in decision.reason
 
 
-@pytest.mark.parametrize("code", sorted(code for code in PERMANENT if isinstance(code, int)))
+@pytest.mark.parametrize(
+    "code",
+    sorted(code for code, known in CODES.items() if known.again is Again.NEVER and isinstance(code, int)),
+)
 def test_every_permanent_code_fails_at_once(code):
     assert POLICY.evaluate(failed(code), 1, 4).action == RetryAction.FAIL
 
@@ -51,16 +53,15 @@ def test_anything_else_is_tried_again_later_each_time_with_jitter(error):
 
 def test_the_driver_gives_a_broken_connection_the_code_210():
     assert NetworkError("gone").code == 210
-    assert POLICY.evaluate(NetworkError("gone"), 1, 4).reason == TRANSIENT[210]
+    assert POLICY.evaluate(NetworkError("gone"), 1, 4).reason == CODES[210].meaning
 
 
 def test_no_wait_is_longer_than_the_longest():
     assert max(delays(failed(241), 30)) <= 1.25 * LONGEST_DELAY.total_seconds()
 
 
-def test_no_code_is_both_permanent_and_transient():
-    assert not set(PERMANENT) & set(TRANSIENT)
-    assert all(reason for reason in [*PERMANENT.values(), *TRANSIENT.values()])
+def test_every_code_says_what_it_means():
+    assert all(known.meaning for known in CODES.values())
 
 
 def test_the_policy_survives_serialization():

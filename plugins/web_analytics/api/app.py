@@ -18,9 +18,7 @@ from fastapi.responses import JSONResponse, Response
 from web_analytics.api import gap_reports, teams
 from web_analytics.api.coverage import endpoints
 from web_analytics.api.problems import RESPONSES
-from web_analytics.clickhouse.connection import QueryFailed
-from web_analytics.schema import SchemaMismatch
-from web_analytics.settings import BadSetting
+from web_analytics.errors import BadSetting, QueryFailed, SchemaMismatch
 from web_analytics.teams.selection import TeamSelectionFailed
 
 URL_PREFIX = "/web-analytics"

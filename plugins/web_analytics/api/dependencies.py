@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from fastapi import Depends, HTTPException, Query
 
 from web_analytics.clickhouse.connection import ClickHouse
-from web_analytics.settings import Settings, region_names
+from web_analytics.regions import region_names
+from web_analytics.settings import Settings
 
 
 def region(

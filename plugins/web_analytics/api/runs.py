@@ -14,7 +14,7 @@ from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy import select
 
 from web_analytics.api.security import DAG_ID
-from web_analytics.settings import suffix_of
+from web_analytics.regions import suffix_of
 
 
 @dataclass(frozen=True)

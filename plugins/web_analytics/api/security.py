@@ -16,7 +16,7 @@ from airflow.models.dag import DagModel
 from fastapi import HTTPException
 
 from web_analytics.api.dependencies import RegionDep
-from web_analytics.settings import suffix_of
+from web_analytics.regions import suffix_of
 
 DAG_ID = "web_analytics_team_backfill"
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 
-from web_analytics.clickhouse.connection import ClickHouse, QueryFailed
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.errors import QueryFailed
 from web_analytics.rules.partitions import partition_id
 
 log = logging.getLogger(__name__)

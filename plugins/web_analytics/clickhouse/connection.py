@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from web_analytics.clickhouse import sql
+from web_analytics.errors import CODES, Again, QueryFailed
 
 if TYPE_CHECKING:
     from clickhouse_driver import Client
@@ -72,46 +73,12 @@ REPEATABLE_WRITES = (
     "detection/rescan_activity",
     "detection/record_activity_scan",
 )
-# Of the transient codes those that are known at once. A cancelled query is not repeated; one that took too long
-# only if it is a light one that the server itself has ended.
-REPEATED_CODES = (3, 32, 101, 102, 202, 203, 210, 225, 241, 242, 252, 279, 319, 439, 473, 745, 999)
-TIMEOUT_CODES = (159, 209)
 REPEAT_PAUSES_SECONDS = (1.0, 2.0, 4.0)
-
-# What a person does about the codes that a person most often meets; docs/operations.md has all of them.
-ADVICE = {
-    47: "Run web_analytics_setup.",
-    60: "Run web_analytics_setup, and check that the connection's schema is the right database.",
-    81: "Check the schema of the connection: it is the name of the database.",
-    159: "Raise max_execution_time, or build fewer teams or dates at once.",
-    209: "Check that ClickHouse is up and reachable from the workers.",
-    210: "Check that ClickHouse is up and reachable from the workers.",
-    241: "Lower max_threads or raise max_memory_usage in WEB_ANALYTICS_CLICKHOUSE_SETTINGS.",
-    497: "Grant the right that is named (docs/security.md).",
-    516: "Check login and password of the connection.",
-}
 
 LOGGED_PARAMETERS = ("partition_date", "date_start", "date_end", "table_name")
 
 Row = dict[str, Any]
 Parameters = Mapping[str, Any]
-
-
-class QueryFailed(RuntimeError):
-    """ClickHouse refused or broke off a statement.
-
-    :ivar code: ClickHouse's error code; 210 for a broken connection, 209 for a silent one.
-    """
-
-    def __init__(self, statement: str, query_id: str, code: int, reason: str):
-        advice = ADVICE.get(code, "See docs/operations.md.")
-        super().__init__(
-            f"{statement} failed in ClickHouse with code {code}: {reason} (query_id {query_id}). {advice}"
-        )
-        self.statement, self.query_id, self.code, self.reason = statement, query_id, code, reason
-
-    def __reduce__(self):
-        return type(self), (self.statement, self.query_id, self.code, self.reason)
 
 
 @dataclass(frozen=True)
@@ -123,6 +90,14 @@ class QueryStatistics:
     rows_read: int
     bytes_read: int
     rows_written: int
+
+
+def _is_repeated(code: int) -> bool:
+    return code in CODES and CODES[code].again is Again.STATEMENT
+
+
+def _is_timeout(code: int) -> bool:
+    return code in CODES and CODES[code].is_timeout
 
 
 def _reason(message: str) -> str:
@@ -289,11 +264,11 @@ class ClickHouse:
                 if failed is None or unfinished is None:
                     failed = failure
                 has_ended = isinstance(failure.__cause__, ServerException)
-                is_light_timeout = failure.code in TIMEOUT_CODES and has_ended and not may_take_long
+                is_light_timeout = _is_timeout(failure.code) and has_ended and not may_take_long
                 pause = next(pauses, None)
-                if pause is None or not (failure.code in REPEATED_CODES or is_light_timeout):
+                if pause is None or not (_is_repeated(failure.code) or is_light_timeout):
                     # What was to be done could not be, rather than what comes before its repetition.
-                    told = failed if failure.code in REPEATED_CODES else failure
+                    told = failed if _is_repeated(failure.code) else failure
                     raise told from told.__cause__
                 if not has_ended:
                     unfinished = unfinished or failure.query_id

@@ -9,8 +9,9 @@ from typing import Any
 
 from web_analytics import tables
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.conf import BackfillConf
 from web_analytics.detection import activity
-from web_analytics.rules.decision import COMPLETE, GAP_KINDS, MISSING, GapCount, Rule
+from web_analytics.rules.decision import GapCount, Rule
 from web_analytics.rules.partitions import (
     ONE_DAY,
     DateRange,
@@ -19,7 +20,8 @@ from web_analytics.rules.partitions import (
     lookback,
     newest_closed_day,
 )
-from web_analytics.settings import BackfillConf, Settings
+from web_analytics.rules.states import COMPLETE, GAP_KINDS, MISSING
+from web_analytics.settings import Settings
 from web_analytics.teams.selection import TeamSelection
 
 # The comprehensive run: of the two schedules, the one that fires at this time.

@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from web_analytics.regions import region_of
 from web_analytics.reporting.concern import Concern
 from web_analytics.reporting.links import page_of
-from web_analytics.settings import Settings, region_of
+from web_analytics.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import DeadlineAlert

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from airflow.configuration import conf
 from airflow.sdk import BaseOperatorLink
 
-from web_analytics.settings import region_of
+from web_analytics.regions import region_of
 
 URL_ROUTE = "web-analytics-coverage"
 PATH = "/web-analytics/coverage"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from web_analytics.settings import region_suffix
+from web_analytics.regions import region_suffix
 
 
 def trigger_command(dag_id: str, conf: Mapping[str, Any] | None = None) -> str:

@@ -8,14 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from web_analytics.rules.partitions import closed_at
-
-MISSING = "missing"
-INCONSISTENT = "inconsistent"
-STALE = "stale"
-ORPHAN = "orphan"
-COMPLETE = "complete"
-SMALL = "small"  # fewer pageviews than WEB_ANALYTICS_MIN_DAILY_PAGEVIEWS
-GAP_KINDS = (MISSING, INCONSISTENT, STALE, ORPHAN)
+from web_analytics.rules.states import COMPLETE, GAP_KINDS, MISSING
 
 NEWEST, LARGEST = "newest", "largest"
 PRIORITIES = (NEWEST, LARGEST)

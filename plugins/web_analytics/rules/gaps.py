@@ -8,10 +8,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from web_analytics.rules.commands import trigger_command
-from web_analytics.rules.decision import COMPLETE, GAP_KINDS, MISSING
 from web_analytics.rules.partitions import ONE_DAY, DateRange, chunks, closed_at
+from web_analytics.rules.states import COMPLETE, GAP_KINDS, IDLE, MISSING, OPEN
 
-IDLE, OPEN = "idle", "open"
 MAX_DATES_PER_RUN = 100
 
 

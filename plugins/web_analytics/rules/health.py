@@ -8,9 +8,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from web_analytics.rules.commands import trigger_command
-from web_analytics.rules.decision import COMPLETE, GAP_KINDS, INCONSISTENT, MISSING, ORPHAN, STALE, GapCount
+from web_analytics.rules.decision import GapCount
 from web_analytics.rules.gaps import fill_command
 from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_at, day_end
+from web_analytics.rules.states import COMPLETE, GAP_KINDS, INCONSISTENT, MISSING, ORPHAN, STALE
 from web_analytics.tables import TABLES
 
 OK, DEGRADED, FAILING = "ok", "degraded", "failing"

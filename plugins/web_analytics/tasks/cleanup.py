@@ -13,8 +13,9 @@ from web_analytics.build import cleanup, steps
 from web_analytics.build.cleanup import ApprovalOutdated, CleanupFailed, StoredDay
 from web_analytics.build.locks import LockHeld
 from web_analytics.clickhouse import history
+from web_analytics.conf import CleanupConf
 from web_analytics.rules.partitions import DateRange, newest_first
-from web_analytics.settings import CleanupConf, Settings
+from web_analytics.settings import Settings
 from web_analytics.tasks.runtime import (
     current_conf,
     current_task,

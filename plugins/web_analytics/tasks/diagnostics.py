@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.conf import BackfillConf, DiagnosticsConf
 from web_analytics.detection import detector
 from web_analytics.detection.detector import DetectionScope
 from web_analytics.rules import gaps
-from web_analytics.rules.decision import COMPLETE, GAP_KINDS, GapCount, decide
+from web_analytics.rules.decision import GapCount, decide
 from web_analytics.rules.gaps import Gap
 from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, lookback
-from web_analytics.settings import BackfillConf, DiagnosticsConf, Settings
+from web_analytics.rules.states import COMPLETE, GAP_KINDS
+from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
 from web_analytics.tasks.runtime import current_conf, current_task, open_clickhouse
 from web_analytics.teams.selection import TeamSelection, select_teams

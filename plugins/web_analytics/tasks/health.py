@@ -12,14 +12,17 @@ from web_analytics.build.locks import RunActivity
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.conf import HealthConf
 from web_analytics.detection import activity, detector
 from web_analytics.detection.detector import DetectionScope
+from web_analytics.regions import region_suffix
 from web_analytics.reporting import alerts, metrics
 from web_analytics.rules import health
-from web_analytics.rules.decision import COMPLETE, GAP_KINDS, GapCount
+from web_analytics.rules.decision import GapCount
 from web_analytics.rules.health import FAILING, Health, Measured, Thresholds
 from web_analytics.rules.partitions import DateRange, closed_part, lookback
-from web_analytics.settings import HealthConf, Settings, region_suffix
+from web_analytics.rules.states import COMPLETE, GAP_KINDS
+from web_analytics.settings import Settings
 from web_analytics.tasks.runtime import current_conf, current_task, open_clickhouse, run_activity
 from web_analytics.teams.selection import TeamSelection, select_teams
 

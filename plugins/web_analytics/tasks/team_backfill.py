@@ -12,15 +12,18 @@ from typing import Any
 
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.conf import TeamBackfillConf
 from web_analytics.detection import detector
 from web_analytics.detection.detector import DetectionScope
+from web_analytics.errors import BadSetting
 from web_analytics.reporting.concern import Concern
 from web_analytics.rules import time_zones
-from web_analytics.rules.decision import COMPLETE, INCONSISTENT, MISSING, STALE, GapCount
+from web_analytics.rules.decision import GapCount
 from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, newest_first
-from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS, BadSetting, Settings, TeamBackfillConf
-from web_analytics.tasks import backfill
+from web_analytics.rules.states import COMPLETE, INCONSISTENT, MISSING, STALE
+from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS, Settings
 from web_analytics.tasks.backfill import BackfillIncomplete
+from web_analytics.tasks.dates import lock_and_stage
 from web_analytics.tasks.runtime import current_conf, current_task, label_map_index, open_clickhouse
 from web_analytics.teams import first_backfills
 from web_analytics.teams.first_backfills import NO_DATES
@@ -120,7 +123,7 @@ def stage_date(day: str, plan_id: str) -> dict[str, str]:
         lacking = {row["team_id"] for row in _gaps(clickhouse, settings, dates, team_ids, LACKING)}
         if not lacking:
             raise AirflowSkipException(f"{day} is complete by now: another run has built it.")
-        return backfill.lock_and_stage(clickhouse, settings, task, partition_date, lacking)
+        return lock_and_stage(clickhouse, settings, task, partition_date, lacking)
 
 
 def summarise(planned: Collection[Any] | None) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
@@ -15,9 +14,11 @@ from web_analytics.build.locks import LockHeld
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.conf import ValidateConf
+from web_analytics.errors import BadSetting
 from web_analytics.reporting.concern import Concern
 from web_analytics.rules.partitions import DateRange, closed_part, day_end, newest_closed_day, newest_first
-from web_analytics.settings import BadSetting, Settings, ValidateConf
+from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
 from web_analytics.tasks.runtime import (
     current_conf,
@@ -33,7 +34,6 @@ from web_analytics.validation import DayResult, ValidationFailed
 log = logging.getLogger(__name__)
 
 DEFAULT_DAYS = 7
-DIFFERENCES_IN_LOG_TABLE = 10
 
 
 def choose_days() -> dict[str, Any]:
@@ -86,7 +86,7 @@ def validate_day(day: str) -> dict[str, Any]:
         teams = _teams(clickhouse, settings, conf)
         if conf.adopt:
             _adopt(clickhouse, settings, task, date.fromisoformat(day), teams)
-        result = check_and_record(clickhouse, settings, task, date.fromisoformat(day), teams)
+        result = validation.check_and_record(clickhouse, settings, task, date.fromisoformat(day), teams)
     log.info("%s.", result.sentence())
     return result.to_xcom()
 
@@ -111,40 +111,6 @@ def _adopt(
         partition_date=partition_date,
         team_count=len(adopted),
     )
-
-
-def check_and_record(
-    clickhouse: ClickHouse,
-    settings: Settings,
-    task: TaskIdentity,
-    partition_date: date,
-    team_ids: Collection[int],
-) -> DayResult:
-    """Compares one day and writes the verdict to web_analytics_backfill_log."""
-    started, first_statement = time.monotonic(), len(clickhouse.statistics)
-    result = validation.check_day(clickhouse, settings, partition_date, team_ids)
-    statements = clickhouse.statistics[first_statement:]
-    history.append(
-        clickhouse,
-        task,
-        kind="validation",
-        status="failed" if result.failed else "succeeded",
-        reason=result.sentence(),
-        partition_date=partition_date,
-        seconds=time.monotonic() - started,
-        rows_read=sum(statement.rows_read for statement in statements),
-        bytes_read=sum(statement.bytes_read for statement in statements),
-        team_count=result.teams,
-        query_id=statements[-1].query_id if statements else "",
-        details={
-            "verdict": result.verdict,
-            "verdicts": result.verdicts,
-            "pageviews": result.pageviews,
-            "left_out": result.left_out,
-            "differences": [asdict(each) for each in result.differences[:DIFFERENCES_IN_LOG_TABLE]],
-        },
-    )
-    return result
 
 
 def report(chosen: dict[str, Any] | None, checked: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -51,7 +51,8 @@ class TeamEnabledTrigger(BaseEventTrigger):
 
 
 def _is_configured() -> bool:
-    from web_analytics.settings import BadSetting, Settings
+    from web_analytics.errors import BadSetting
+    from web_analytics.settings import Settings
 
     try:
         return STRATEGY in Settings.load().team_selection_strategies

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from web_analytics.clickhouse.connection import ClickHouse, external_table
-from web_analytics.settings import BadSetting, Settings
+from web_analytics.errors import BadSetting
+from web_analytics.settings import Settings
 from web_analytics.teams import strategies
 
 log = logging.getLogger(__name__)

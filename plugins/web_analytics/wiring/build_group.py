@@ -32,17 +32,17 @@ def build_dates(planned: Any, stage_date: Callable[[str, str], dict[str, str]]) 
         def insert(staged, table):
             @task(task_id=f"insert_{table.short_name}", **MAPPED)
             def insert_rows(staged):
-                from web_analytics.tasks import backfill
+                from web_analytics.tasks import dates
 
-                backfill.insert_table(staged, table.name)
+                dates.insert_table(staged, table.name)
 
             return insert_rows(staged)
 
         @task(outlets=list(TABLE_ASSETS.values()), **MAPPED)
         def publish(staged):
-            from web_analytics.tasks import backfill
+            from web_analytics.tasks import dates
 
-            published = backfill.publish_date(staged)
+            published = dates.publish_date(staged)
             for asset in TABLE_ASSETS.values():
                 event = get_current_context()["outlet_events"][asset]
                 event.add_partitions(published["partition_date"])
@@ -51,15 +51,15 @@ def build_dates(planned: Any, stage_date: Callable[[str, str], dict[str, str]]) 
 
         @task(**MAPPED)
         def validate(staged):
-            from web_analytics.tasks import backfill
+            from web_analytics.tasks import dates
 
-            backfill.validate_date(staged)
+            dates.validate_date(staged)
 
         @task(**MAPPED)
         def release(staged):
-            from web_analytics.tasks import backfill
+            from web_analytics.tasks import dates
 
-            backfill.release_date(staged)
+            dates.release_date(staged)
 
         staged = stage(day, plan_id).as_setup()
         inserted = [insert(staged, table) for table in BUILT_TABLES]

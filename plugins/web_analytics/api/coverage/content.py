@@ -13,10 +13,12 @@ from typing import Any
 
 from web_analytics.api.coverage.ranking import GAP_COUNTS, NO_GAPS, TeamGaps, worst_first
 from web_analytics.clickhouse.connection import ClickHouse, Row, external_table
+from web_analytics.conf import MAX_RANGE_DAYS
 from web_analytics.detection import activity, detector
-from web_analytics.rules.decision import GAP_KINDS, SMALL
+from web_analytics.errors import BadSetting
 from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, is_open
-from web_analytics.settings import MAX_RANGE_DAYS, BadSetting, Settings
+from web_analytics.rules.states import GAP_KINDS, SMALL
+from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
 from web_analytics.teams.selection import select_teams
 

@@ -16,8 +16,10 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from web_analytics.api.coverage import content
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep, connect
 from web_analytics.api.security import CurrentUser, may, reader
-from web_analytics.clickhouse.connection import ClickHouse, QueryFailed
-from web_analytics.settings import BadSetting, Settings, region_names, suffix_of
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.errors import BadSetting, QueryFailed
+from web_analytics.regions import region_names, suffix_of
+from web_analytics.settings import Settings
 from web_analytics.teams.selection import TeamSelectionFailed
 
 log = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from typing import Any
 
 from web_analytics.clickhouse.connection import ClickHouse, external_table
 from web_analytics.detection import activity, detector
-from web_analytics.rules.decision import GAP_KINDS
 from web_analytics.rules.partitions import DateRange
+from web_analytics.rules.states import GAP_KINDS
 from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
 

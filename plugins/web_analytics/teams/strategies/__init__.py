@@ -7,9 +7,7 @@ and raises if it cannot tell them. ``WEB_ANALYTICS_TEAM_SELECTION_STRATEGIES`` t
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,12 +17,6 @@ if TYPE_CHECKING:
     Strategy = Callable[[ClickHouse, Settings], Iterable[int]]
 
 
-@cache
-def names() -> tuple[str, ...]:
-    """The strategies there are; none of them is imported for it."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
-
-
 def load(name: str) -> Strategy:
-    """The function of one of :func:`names`."""
+    """The function of a strategy, by its name."""
     return importlib.import_module(f"{__name__}.{name}").team_ids
