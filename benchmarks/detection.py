@@ -50,7 +50,7 @@ def detect(clickhouse, settings, days, team_ids, kinds) -> None:
     from web_analytics.teams.selection import TeamSelection
 
     selection = TeamSelection(frozenset(team_ids))
-    known = activity.coverage_of(clickhouse, settings)
+    known = activity.known_range(clickhouse, settings)
     only_missing = detector.asks_only_missing(settings, kinds)
     for piece in detector.in_pieces(days, len(team_ids), only_missing=only_missing):
         query = detector.coverage_query(

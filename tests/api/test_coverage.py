@@ -275,7 +275,7 @@ def test_the_page_says_as_of_when_it_knows_the_events(source, days):
     assert read(source, view(two))["as_of"] is None
     activity.refresh(source.clickhouse, SETTINGS, DateRange(two[1], two[0] + ONE_DAY))
     build_partition(source.clickhouse, SETTINGS, two[0], [1])
-    refreshed = activity.coverage_of(source.clickhouse, SETTINGS).scanned_at
+    refreshed = activity.known_range(source.clickhouse, SETTINGS).scanned_at
     source.event(1, at(two[0], 22), ingested=datetime.now(UTC))
     page = read(source, view(two))
     assert datetime.fromisoformat(page["as_of"]) == refreshed
@@ -361,8 +361,8 @@ def test_counts_are_kept_until_something_is_written(source, days):
     source.visits([1, 2], two, per_day=1)
     counts = GapCounts()
 
-    def known() -> activity.Coverage:
-        return activity.coverage_of(source.clickhouse, SETTINGS)
+    def known() -> activity.KnownRange:
+        return activity.known_range(source.clickhouse, SETTINGS)
 
     def count() -> tuple[dict[int, int], int]:
         before = len(source.clickhouse.statistics)
@@ -400,7 +400,7 @@ def test_the_counts_of_a_team_more_or_less_are_its_own(source, days):
     source.enable(*teams)
     source.visits(teams, [day], per_day=1)
     activity.refresh(source.clickhouse, SETTINGS, shown)
-    known = activity.coverage_of(source.clickhouse, SETTINGS)
+    known = activity.known_range(source.clickhouse, SETTINGS)
     counts = GapCounts()
     for asked, statements in (
         (frozenset(range(1, 30)), 1),
@@ -425,7 +425,7 @@ def test_what_several_ask_at_once_is_asked_of_clickhouse_once(source, days):
     source.enable(1)
     source.visits([1], two, per_day=1)
     activity.refresh(source.clickhouse, SETTINGS, shown)
-    known = activity.coverage_of(source.clickhouse, SETTINGS)
+    known = activity.known_range(source.clickhouse, SETTINGS)
     counts = GapCounts()
 
     def ask(_: int) -> tuple[int, int]:
@@ -445,7 +445,7 @@ def test_what_failed_is_asked_again(source, days):
     source.enable(1)
     source.visits([1], [day], per_day=1)
     activity.refresh(source.clickhouse, SETTINGS, shown)
-    known = activity.coverage_of(source.clickhouse, SETTINGS)
+    known = activity.known_range(source.clickhouse, SETTINGS)
     counts = GapCounts()
     execute = source.clickhouse.client.execute
     execute("RENAME TABLE web_pre_aggregated_stats TO away")

@@ -110,8 +110,8 @@ def test_a_longer_lookback_extends_what_is_covered(source, settings, days):
     some_events(source, days(40))
     near, far = range_of(days(3)), range_of(days(40))
     activity.refresh(source.clickhouse, settings, near)
-    assert not activity.coverage_of(source.clickhouse, settings).covers(far)
-    assert activity.refresh(source.clickhouse, settings, far).covers(far)
+    assert not activity.known_range(source.clickhouse, settings).contains(far)
+    assert activity.refresh(source.clickhouse, settings, far).contains(far)
     scans = source.clickhouse.client.execute(
         "SELECT kind, date_start, date_end FROM web_analytics_activity_scans WHERE kind = 'extension'"
     )
@@ -149,7 +149,7 @@ def test_a_weekly_scan_that_broke_off_begins_anew(source, settings, days):
         f"DELETE FROM {scans} AND date_end = (SELECT max(date_end) FROM {scans})"
     )
     assert source.clickhouse.client.execute(f"SELECT count() FROM {scans}") == [(1,)]
-    assert activity.coverage_of(source.clickhouse, settings).is_due_for_reconciliation
+    assert activity.known_range(source.clickhouse, settings).is_due_for_reconciliation
 
 
 def a_week_ago(source) -> None:
@@ -186,7 +186,7 @@ def test_a_refresh_leaves_out_parts_without_new_rows(source, settings, days):
         {"at": at(days(1)[0])},
     )
     activity.refresh(source.clickhouse, settings, range_of(days(2)))
-    assert activity.coverage_of(source.clickhouse, settings).has_part_name
+    assert activity.known_range(source.clickhouse, settings).has_part_name
     tomorrow = activity.as_text(datetime.now(UTC) + timedelta(days=1))
     done = source.clickhouse.run(
         "detection/refresh_activity",

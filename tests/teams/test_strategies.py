@@ -66,7 +66,7 @@ def test_the_busiest_teams_are_those_with_the_highest_median_not_the_highest_tot
         if is_kept:
             settings = chosen("high_pageviews")
             kept = activity.refresh(source.clickhouse, settings, lookback(datetime.now(UTC).date(), 30))
-            assert kept.covers(lookback(datetime.now(UTC).date(), 30))
+            assert kept.contains(lookback(datetime.now(UTC).date(), 30))
         assert busiest(100) == {steady, quiet}
         assert busiest(1) == {steady}
 

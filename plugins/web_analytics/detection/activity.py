@@ -3,7 +3,7 @@
 Rows are recorded by their day of ingestion, and each scan covers whole days of ingestion: scanning twice changes
 nothing. The watermark tells up to when ingested rows are known; a refresh reads the rows ingested since the day in
 which it lies, for all teams of the source. Ingestion times are not monotone, therefore the overlap, and once a week
-an exact scan of all covered days.
+an exact scan of all known days.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Coverage:
+class KnownRange:
     """What is known without scanning the source.
 
-    :ivar covered_from: all days from this one on are covered; None before the first scan.
+    :ivar known_from: all days from this one on are known; None before the first scan.
     :ivar watermark: rows ingested before it are known.
     :ivar scanned_at: when the source was last scanned; None before the first scan.
-    :ivar reconciled_at: when all covered days were last scanned.
+    :ivar reconciled_at: when all known days were last scanned.
     :ivar server_now: the time of ClickHouse.
     :ivar has_part_name: whether the source view tells a row's part.
     """
 
-    covered_from: date | None
+    known_from: date | None
     watermark: datetime
     scanned_at: datetime | None
     reconciled_at: datetime
     server_now: datetime
     has_part_name: bool
 
-    def covers(self, days: DateRange) -> bool:
-        return self.covered_from is not None and self.covered_from <= days.start
+    def contains(self, days: DateRange) -> bool:
+        return self.known_from is not None and self.known_from <= days.start
 
     @property
     def since(self) -> datetime:
@@ -62,13 +62,13 @@ class Coverage:
 
     @property
     def is_due_for_reconciliation(self) -> bool:
-        return self.covered_from is not None and self.server_now - self.reconciled_at >= RECONCILED_EVERY
+        return self.known_from is not None and self.server_now - self.reconciled_at >= RECONCILED_EVERY
 
 
-def coverage_of(clickhouse: ClickHouse, settings: Settings) -> Coverage:
-    row = clickhouse.query("detection/read_activity_coverage", {"source": settings.source})[0]
-    return Coverage(
-        covered_from=row["covered_from"] if row["scans"] else None,
+def known_range(clickhouse: ClickHouse, settings: Settings) -> KnownRange:
+    row = clickhouse.query("detection/read_known_range", {"source": settings.source})[0]
+    return KnownRange(
+        known_from=row["known_from"] if row["scans"] else None,
         watermark=_in_utc(row["watermark"]),
         scanned_at=_in_utc(row["scanned_at"]) if row["scans"] else None,
         reconciled_at=_in_utc(row["reconciled_at"]),
@@ -82,47 +82,47 @@ def is_kept(settings: Settings) -> bool:
 
 
 def refresh(
-    clickhouse: ClickHouse, settings: Settings, needed: DateRange, coverage: Coverage | None = None
-) -> Coverage:
-    """Brings the activity up to date and makes it cover ``needed``; repeating it changes nothing.
+    clickhouse: ClickHouse, settings: Settings, needed: DateRange, known: KnownRange | None = None
+) -> KnownRange:
+    """Brings the activity up to date and extends it to ``needed``; repeating it changes nothing.
 
-    :param coverage: what is covered, where the caller has read it.
-    :returns: what is covered now.
+    :param known: what is known, where the caller has read it.
+    :returns: what is known now.
     """
-    coverage = coverage or coverage_of(clickhouse, settings)
+    known = known or known_range(clickhouse, settings)
     # A plausible range only: an event dated 1970 or 2100 must not make a partition of its own.
-    if coverage.covered_from is not None:
-        plausible = DateRange(settings.partitions_start_date, coverage.horizon)
-        _scan(clickhouse, settings, coverage, "refresh", plausible)
-        covered_from = coverage.covered_from
+    if known.known_from is not None:
+        plausible = DateRange(settings.partitions_start_date, known.horizon)
+        _scan(clickhouse, settings, known, "refresh", plausible)
+        known_from = known.known_from
     else:
-        covered_from = coverage.horizon
-    for days in chunks(DateRange(needed.start, covered_from), DAYS_PER_SCAN):
-        _scan(clickhouse, settings, coverage, "extension", days)
-    if coverage.is_due_for_reconciliation:
-        everything = DateRange(min(covered_from, needed.start), coverage.horizon)
+        known_from = known.horizon
+    for days in chunks(DateRange(needed.start, known_from), DAYS_PER_SCAN):
+        _scan(clickhouse, settings, known, "extension", days)
+    if known.is_due_for_reconciliation:
+        everything = DateRange(min(known_from, needed.start), known.horizon)
         # The newest days last: only with them is a reconciliation done, and one that broke off begins anew.
         for days in reversed(list(chunks(everything, DAYS_PER_SCAN))):
-            _scan(clickhouse, settings, coverage, "reconciliation", days)
-    return coverage_of(clickhouse, settings)
+            _scan(clickhouse, settings, known, "reconciliation", days)
+    return known_range(clickhouse, settings)
 
 
-def _scan(clickhouse: ClickHouse, settings: Settings, coverage: Coverage, kind: str, days: DateRange) -> None:
-    since = coverage.since if kind == "refresh" else EPOCH
-    parameters = {"date_start": days.start, "date_end": days.end, "scanned_at": as_text(coverage.server_now)}
+def _scan(clickhouse: ClickHouse, settings: Settings, known: KnownRange, kind: str, days: DateRange) -> None:
+    since = known.since if kind == "refresh" else EPOCH
+    parameters = {"date_start": days.start, "date_end": days.end, "scanned_at": as_text(known.server_now)}
     done = clickhouse.run(
         "detection/refresh_activity" if kind == "refresh" else "detection/rescan_activity",
         {**parameters, "since": as_text(since)},
-        {"bucket_minutes": settings.bucket_minutes, "has_part_name": coverage.has_part_name},
+        {"bucket_minutes": settings.bucket_minutes, "has_part_name": known.has_part_name},
         heavy=True,
     )
     watermark = EPOCH
-    if kind == "refresh" or coverage.covered_from is None:
+    if kind == "refresh" or known.known_from is None:
         # Only these know everything that was ingested up to the newest row that they have seen.
         newest = clickhouse.query(
-            "detection/newest_ingested", {"since": as_text(since), "now": as_text(coverage.server_now)}
+            "detection/newest_ingested", {"since": as_text(since), "now": as_text(known.server_now)}
         )[0]["newest"]
-        watermark = max(coverage.watermark, _in_utc(newest))
+        watermark = max(known.watermark, _in_utc(newest))
     clickhouse.run(
         "detection/record_activity_scan",
         {

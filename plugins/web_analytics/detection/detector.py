@@ -105,20 +105,20 @@ def coverage_query(
     *,
     kinds: Sequence[str] = (),
     may_be_behind: bool = False,
-    known: activity.Coverage | None = None,
+    known: activity.KnownRange | None = None,
 ) -> CoverageQuery:
     """How to ask about a range in one statement. Nothing is written.
 
-    Days that the kept activity covers are looked up there, together with what was ingested since; others, or all
+    Days that the kept activity knows are looked up there, together with what was ingested since; others, or all
     with ``WEB_ANALYTICS_ACTIVITY=scanned``, are scanned. Both give the same answer.
 
     :param kinds: the only kinds of gap that are of interest; empty for every state.
     :param may_be_behind: take the kept activity as it was refreshed last (:func:`store_plan` has just done it; a
         page that is looked at can say as of when).
-    :param known: what the kept activity covers, where the caller has read it.
+    :param known: what the kept activity knows, where the caller has read it.
     """
-    known = known or activity.coverage_of(clickhouse, settings)
-    is_kept = activity.is_kept(settings) and known.covers(days)
+    known = known or activity.known_range(clickhouse, settings)
+    is_kept = activity.is_kept(settings) and known.contains(days)
     with_new = is_kept and not may_be_behind
     with_activity_alone = is_kept and not with_new
     return CoverageQuery(
@@ -159,7 +159,7 @@ def count_gaps(
 ) -> list[GapCount]:
     """Detects without writing anything."""
     rows = []
-    known = activity.coverage_of(clickhouse, settings)
+    known = activity.known_range(clickhouse, settings)
     for days in in_pieces(scope.partitions, len(teams)):
         part = coverage_query(clickhouse, settings, days, kinds=scope.states, known=known)
         rows += clickhouse.query(
@@ -185,7 +185,7 @@ def store_plan(
 ) -> list[GapCount]:
     """Brings the kept activity up to date, detects, and stores which teams of which partitions were found, under
     ``plan_id``."""
-    known = activity.coverage_of(clickhouse, settings)
+    known = activity.known_range(clickhouse, settings)
     if activity.is_kept(settings):
         known = activity.refresh(clickhouse, settings, scope.partitions, known)
     only_missing = asks_only_missing(settings, scope.states)

@@ -131,7 +131,7 @@ def measure(
     attempts = clickhouse.query("tasks/attempt_metrics", since)[0]
     runs = clickhouse.query("tasks/last_runs", {"dag_id": BACKFILL + region_suffix()})[0]
     costs = _costs(clickhouse, since, attempts)
-    known = activity.coverage_of(clickhouse, settings)
+    known = activity.known_range(clickhouse, settings)
     measured = Measured(
         coverage=covered,
         enabled_teams=len(teams),

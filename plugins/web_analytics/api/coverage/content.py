@@ -130,7 +130,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     """
     closed = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
     # What the newest detection knows of the source: a page is not worth reading the events again.
-    known = activity.coverage_of(clickhouse, settings)
+    known = activity.known_range(clickhouse, settings)
     query = detector.coverage_query(clickhouse, settings, closed, may_be_behind=True, known=known)
     enabled = select_teams(clickhouse, settings).team_ids
     shown, others = enabled, frozenset()
@@ -188,18 +188,18 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
 
 def prepare_year(clickhouse: ClickHouse, settings: Settings, now: datetime) -> None:
     """Counts the gaps of a year, as far as no events have to be read for it, so that they are kept."""
-    known = activity.coverage_of(clickhouse, settings)
-    if known.covered_from is None or not activity.is_kept(settings):
+    known = activity.known_range(clickhouse, settings)
+    if known.known_from is None or not activity.is_kept(settings):
         return
-    year = range_to_show(now, settings, MAX_RANGE_DAYS).intersect(DateRange(known.covered_from, date.max))
+    year = range_to_show(now, settings, MAX_RANGE_DAYS).intersect(DateRange(known.known_from, date.max))
     closed = closed_part(year, now, settings.settling, settings.partitions_start_date)
     GAP_COUNTS.count(clickhouse, settings, closed, select_teams(clickhouse, settings).team_ids, known)
 
 
-def _as_of(settings: Settings, known: activity.Coverage, days: DateRange) -> str | None:
+def _as_of(settings: Settings, known: activity.KnownRange, days: DateRange) -> str | None:
     """Since when events may have arrived that the page does not know of; None where it has read them all."""
-    covers_any = known.covered_from is not None and known.covered_from < days.end
-    return instant(known.scanned_at) if activity.is_kept(settings) and covers_any else None
+    knows_any = known.known_from is not None and known.known_from < days.end
+    return instant(known.scanned_at) if activity.is_kept(settings) and knows_any else None
 
 
 def _totals(gaps: Mapping[int, TeamGaps], teams: int, looked_at: int, enabled_teams: int) -> dict[str, Any]:

@@ -103,12 +103,12 @@ class GapCounts:
         settings: Settings,
         days: DateRange,
         team_ids: frozenset[int],
-        known: activity.Coverage,
+        known: activity.KnownRange,
     ) -> dict[int, TeamGaps]:
         """The gaps of each team that has any.
 
         :param days: closed days only.
-        :param known: what the kept activity covers.
+        :param known: what the kept activity knows.
         """
         if not team_ids:
             return {}

@@ -26,9 +26,9 @@ def team_ids(clickhouse: ClickHouse, settings: Settings) -> Iterable[int]:
         "days": DAYS,
         "limit": settings.top_teams_limit,
     }
-    known = activity.coverage_of(clickhouse, settings)
+    known = activity.known_range(clickhouse, settings)
     names = {
-        "activity_is_kept": activity.is_kept(settings) and known.covers(days),
+        "activity_is_kept": activity.is_kept(settings) and known.contains(days),
         "bucket_minutes": settings.bucket_minutes,
         "has_part_name": known.has_part_name,
     }

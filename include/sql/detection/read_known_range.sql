@@ -1,11 +1,11 @@
--- What web_analytics_activity covers.
--- Parameters: source. Columns: scans, covered_from (the first day it covers), watermark (rows ingested before it
---   are known), scanned_at (the last scan), reconciled_at (the last time that all covered days were scanned:
+-- The range of days of which web_analytics_activity knows what the source holds.
+-- Parameters: source. Columns: scans, known_from (the first day it knows), watermark (rows ingested before it
+--   are known), scanned_at (the last scan), reconciled_at (the last time that all known days were scanned:
 --   the days up to now are the last of them),
 --   server_now, has_part_name (whether the source view tells a row's part).
 SELECT
     count() AS scans,
-    minIf(date_start, kind IN ('extension', 'reconciliation')) AS covered_from,
+    minIf(date_start, kind IN ('extension', 'reconciliation')) AS known_from,
     max(scans.watermark) AS watermark,
     max(scans.scanned_at) AS scanned_at,
     maxIf(scans.scanned_at, (kind = 'reconciliation' AND date_end > toDate(scans.scanned_at)) OR is_first) AS reconciled_at,
