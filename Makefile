@@ -21,7 +21,7 @@ help:
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
-	@echo "make lint, make format     ruff; make lock: constraints.txt from requirements*.txt"
+	@echo "make lint, make format     ruff, the layers of the package; make lock: constraints.txt from requirements*.txt"
 	@echo "make audit                 known vulnerabilities of the locked dependencies; asks the package index"
 	@echo "make bench                 benchmarks; make bench-trigger: how soon a first backfill begins"
 
@@ -71,6 +71,7 @@ chaos: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -46,10 +46,9 @@ def fill(clickhouse, settings, teams: int, days: int, date_end: date) -> None:
 
 def detect(clickhouse, settings, days, team_ids, kinds) -> None:
     """One detection over a range, without a refresh of the kept activity."""
+    from web_analytics.clickhouse.connection import teams_table
     from web_analytics.detection import activity, detector
-    from web_analytics.teams.selection import TeamSelection
 
-    selection = TeamSelection(frozenset(team_ids))
     known = activity.known_range(clickhouse, settings)
     only_missing = detector.asks_only_missing(settings, kinds)
     for piece in detector.in_pieces(days, len(team_ids), only_missing=only_missing):
@@ -60,7 +59,7 @@ def detect(clickhouse, settings, days, team_ids, kinds) -> None:
             "detection/count_gaps",
             {**query.parameters, "states": kinds, "priority_team_ids": []},
             {**query.names, "stored": False},
-            external_tables=[selection.as_external_table()],
+            external_tables=[teams_table(team_ids)],
             heavy=True,
         )
 
@@ -104,7 +103,7 @@ def measure_on_events(
     """The same on real events, of which everything but the newest three days is built: with kept activity, from a
     scan, and in the earlier shape; and what a refresh of the activity costs with nothing new."""
     from web_analytics.build import steps
-    from web_analytics.clickhouse.connection import external_table
+    from web_analytics.clickhouse.connection import teams_table
     from web_analytics.detection import activity
     from web_analytics.rules.partitions import DateRange
     from web_analytics.rules.states import GAP_KINDS
@@ -122,7 +121,7 @@ def measure_on_events(
             lambda: clickhouse.query(
                 "benchmarks/naive_detection",
                 {"date_start": partitions.start, "date_end": partitions.end},
-                external_tables=[external_table("selected_teams", "team_id", "Int64", teams)],
+                external_tables=[teams_table(teams)],
                 heavy=True,
             ),
             1,

@@ -13,7 +13,7 @@ from typing import Any
 
 import hypothesis
 
-from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.detection.detector import DetectionScope, count_gaps, coverage_query
 from web_analytics.errors import BadSetting
 from web_analytics.rules.decision import GapCount
@@ -21,7 +21,6 @@ from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.rules.states import GAP_KINDS
 from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
-from web_analytics.teams.selection import TeamSelection
 from web_analytics.wiring.retries import ClickHouseRetryPolicy
 
 MEASURES = {
@@ -181,7 +180,7 @@ def states(
         "detection/coverage",
         coverage.parameters,
         coverage.names,
-        external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],
+        external_tables=[teams_table(team_ids)],
     )
     return {
         (row["team_id"], row["partition_date"]): (row["stats_state"], row["bounces_state"]) for row in rows
@@ -197,7 +196,7 @@ def found_gaps(
 ) -> list[GapCount]:
     """What a run over these days would detect."""
     scope = DetectionScope(DateRange(min(days), max(days) + ONE_DAY), kinds, nightly=False)
-    return count_gaps(clickhouse, settings, scope, TeamSelection(frozenset(team_ids)))
+    return count_gaps(clickhouse, settings, scope, team_ids)
 
 
 def fingerprint(clickhouse: ClickHouse) -> dict[str, Any]:

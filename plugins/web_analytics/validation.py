@@ -20,6 +20,7 @@ from web_analytics.clickhouse import history, sql
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.errors import BadSetting, SchemaMismatch
+from web_analytics.regions import region_suffix
 from web_analytics.rules.commands import trigger_command
 from web_analytics.rules.partitions import ONE_DAY
 from web_analytics.settings import Settings
@@ -329,7 +330,7 @@ def next_command(results: Sequence[DayResult]) -> str:
         conf["team_ids"] = teams
     conf["rebuild"] = True
     conf["max_partitions"] = min((days[-1] - days[0]).days + 1, 100)
-    return trigger_command("web_analytics_backfill", conf)
+    return trigger_command("web_analytics_backfill", conf, suffix=region_suffix())
 
 
 def worst(results: Iterable[DayResult]) -> list[Difference]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from web_analytics.build.steps import build_partition
+from web_analytics.clickhouse.connection import teams_table
 from web_analytics.detection.detector import coverage_query
 from web_analytics.rules.partitions import ONE_DAY, DateRange
-from web_analytics.teams.selection import TeamSelection
 
 FURTHER = "web_pre_aggregated_further"
 COMPLETE, INCONSISTENT, STALE = [(state, state) for state in ("complete", "inconsistent", "stale")]
@@ -30,7 +30,7 @@ def state_of(source, settings, day, *further: str, **names) -> tuple[str, str]:
         "detection/coverage",
         coverage.parameters,
         {**coverage.names, "further_tables": list(further), **names},
-        external_tables=[TeamSelection(frozenset([1])).as_external_table()],
+        external_tables=[teams_table([1])],
     )
     return row["stats_state"], row["bounces_state"]
 

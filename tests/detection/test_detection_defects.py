@@ -19,7 +19,7 @@ from web_analytics.rules.decision import Rule, count_missing_partitions, decide
 from web_analytics.rules.partitions import ONE_DAY
 from web_analytics.rules.states import MISSING
 from web_analytics.tables import TABLES
-from web_analytics.teams.selection import TeamSelection, select_teams
+from web_analytics.teams.selection import select_teams
 
 EVENT_DAYS = "SELECT DISTINCT toUInt64(team_id) AS team_id, toDate(timestamp) AS day FROM events"
 STATS_DAYS = "SELECT DISTINCT team_id, toDate(period_bucket) AS day FROM web_pre_aggregated_stats"
@@ -122,7 +122,7 @@ def test_defect_04_a_gap_belongs_to_its_team(source, settings, days):
     scope = detector.scope_of(
         BackfillConf.parse({"days_back": 5}, settings), settings, datetime.now(UTC), None
     )
-    detector.store_plan(source.clickhouse, settings, scope, TeamSelection(frozenset({1, 2})), "plan")
+    detector.store_plan(source.clickhouse, settings, scope, {1, 2}, "plan")
     assert detector.planned_teams(source.clickhouse, "plan", newer) == [1]
     assert detector.planned_teams(source.clickhouse, "plan", older) == [2]
 
@@ -143,12 +143,12 @@ def test_defect_05_idle_teams_and_open_days_are_never_missing(source, settings, 
     source.event(without_session, at(days(1)[0]), session="")
     scope = detector.scope_of(BackfillConf.parse({"days_back": 30}, settings), settings, now, None)
 
-    gaps = detector.count_gaps(source.clickhouse, settings, scope, TeamSelection(frozenset(teams)))
+    gaps = detector.count_gaps(source.clickhouse, settings, scope, teams)
     assert missing_days(gaps) == set(days(3))
     assert {gap.teams for gap in gaps} == {1}
     for day in days(3):
         build_partition(source.clickhouse, settings, day, [busy])
-    assert detector.count_gaps(source.clickhouse, settings, scope, TeamSelection(frozenset(teams))) == []
+    assert detector.count_gaps(source.clickhouse, settings, scope, teams) == []
 
     defective = source.clickhouse.client.execute(
         "SELECT team_id, day FROM (SELECT arrayJoin(%(teams)s) AS team_id) AS t CROSS JOIN "
@@ -174,7 +174,7 @@ def test_defect_07_a_lookback_of_n_looks_at_n_days(source, settings, newest_clos
     every_day = [now.date() - timedelta(days=offset) for offset in range(6)]
     source.visits([1], every_day, per_day=1)
     scope = detector.scope_of(BackfillConf.parse({"days_back": 3}, settings), settings, now, None)
-    gaps = detector.count_gaps(source.clickhouse, settings, scope, TeamSelection(frozenset({1})))
+    gaps = detector.count_gaps(source.clickhouse, settings, scope, {1})
     assert missing_days(gaps) == set(every_day[1:4])
 
     defective = source.clickhouse.client.execute(

@@ -13,7 +13,7 @@ from web_analytics.detection.detector import MAX_DAYS_PER_STATEMENT, DetectionSc
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.rules.states import COMPLETE, GAP_KINDS, INCONSISTENT, MISSING, ORPHAN, STALE
 from web_analytics.settings import Settings
-from web_analytics.teams.selection import TeamSelection, select_teams
+from web_analytics.teams.selection import select_teams
 
 IDLE = "idle"
 # One team for each way to a state.
@@ -140,8 +140,7 @@ def test_rows_of_other_days_and_teams_do_not_count(source, settings, days):
     for kinds in ((MISSING,), GAP_KINDS):
         plan_id = str(uuid.uuid4())
         scope = DetectionScope(DateRange(day, after), kinds, nightly=False)
-        selection = TeamSelection(frozenset(teams))
-        gaps = store_plan(source.clickhouse, settings, scope, selection, plan_id)
+        gaps = store_plan(source.clickhouse, settings, scope, teams, plan_id)
         assert [(gap.partition_date, gap.state, gap.teams) for gap in gaps] == [(day, MISSING, 2)] * 2
         assert planned_teams(source.clickhouse, plan_id, day) == teams
     assert states(source.clickhouse, settings, [day], teams) == {
@@ -159,8 +158,7 @@ def test_an_answer_about_some_teams_leaves_nothing_behind_for_others(source, set
     complete = {(1, newer): (COMPLETE, COMPLETE), (2, older): (COMPLETE, COMPLETE)}
     for teams in ([1], [2], [1, 2]):
         scope = DetectionScope(DateRange(older, newer + ONE_DAY), (MISSING,), nightly=False)
-        selection = TeamSelection(frozenset(teams))
-        assert store_plan(source.clickhouse, settings, scope, selection, str(uuid.uuid4())) == []
+        assert store_plan(source.clickhouse, settings, scope, teams, str(uuid.uuid4())) == []
         found = states(source.clickhouse, settings, [older, newer], teams)
         assert found == {pair: state for pair, state in complete.items() if pair[0] in teams}
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from tests.support import at, examples, found_gaps, session_id
 from web_analytics.build import steps
+from web_analytics.clickhouse.connection import teams_table
 from web_analytics.detection import activity, detector
 from web_analytics.rules.decision import LARGEST, in_order
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.rules.states import GAP_KINDS, MISSING, STALE
 from web_analytics.settings import Settings
-from web_analytics.teams.selection import TeamSelection
 
 TEAMS = (1, 2, 3)
 SCANNED = Settings.load({"WEB_ANALYTICS_ACTIVITY": "scanned"})
@@ -32,7 +32,7 @@ def coverage(clickhouse, settings, days, **how):
         "detection/coverage",
         query.parameters,
         query.names,
-        external_tables=[TeamSelection(frozenset(TEAMS)).as_external_table()],
+        external_tables=[teams_table(TEAMS)],
     )
     return sorted(tuple(row.values()) for row in rows), query.names["activity_is_kept"]
 

@@ -16,7 +16,6 @@ from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.rules.states import GAP_KINDS, MISSING
 from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
-from web_analytics.teams.selection import TeamSelection
 
 TEAMS = [1, 2, 2**63 - 1]
 EVENTS = st.lists(
@@ -30,7 +29,7 @@ DELETED = st.sets(st.tuples(st.sampled_from(TEAMS), st.integers(0, 3), st.intege
 def detected(clickhouse, settings, days, kinds):
     """What a run stores, of one kind: asked for alone or together with all others."""
     scope = DetectionScope(DateRange(min(days), max(days) + ONE_DAY), kinds, nightly=False)
-    gaps = store_plan(clickhouse, settings, scope, TeamSelection(frozenset(TEAMS)), str(uuid.uuid4()))
+    gaps = store_plan(clickhouse, settings, scope, TEAMS, str(uuid.uuid4()))
     return sorted(
         (gap.partition_date, gap.table_name, gap.teams, gap.source_pageviews)
         for gap in gaps

@@ -59,7 +59,7 @@ def test_an_open_day_is_never_a_gap(states, open_days):
     for gap in found(states, open_days):
         is_open = gap.partitions.start >= START + timedelta(days=len(states) - open_days)
         assert (gap.kind == "open") == is_open
-        assert bool(gap.command) == (gap.kind in GAP_KINDS)
+        assert bool(gap.command("")) == (gap.kind in GAP_KINDS)
 
 
 @given(states=daily_states)
@@ -67,7 +67,8 @@ def test_an_open_day_is_never_a_gap(states, open_days):
 def test_every_command_is_one_that_the_backfill_accepts_and_covers_its_days(states):
     for gap in found(states):
         if gap.kind in GAP_KINDS:
-            conf = json.loads(gap.command.split("--conf ")[1].strip("'"))
+            conf = json.loads(gap.command("__eu").split("--conf ")[1].strip("'"))
+            assert gap.command("__eu").startswith("airflow dags trigger web_analytics_backfill__eu --conf")
             parsed = BackfillConf.parse(conf, Settings.load({}))
             assert DateRange(parsed.date_start, parsed.date_end) == gap.partitions
             assert parsed.team_ids == (7,)
@@ -82,7 +83,7 @@ def test_pageviews_and_age_of_a_range():
 
 def test_one_command_for_everything():
     several = found(["missing", "complete", "stale", None, "missing"])
-    conf = json.loads(gaps.fill_all_command(several).split("--conf ")[1].strip("'"))
+    conf = json.loads(gaps.fill_all_command(several, suffix="").split("--conf ")[1].strip("'"))
     assert conf == {
         "date_start": "2026-01-01",
         "date_end": "2026-01-06",
@@ -90,8 +91,10 @@ def test_one_command_for_everything():
         "rebuild": True,
         "max_partitions": 3,
     }
-    assert gaps.fill_all_command(found([None, "complete"])) == ""
-    only_stale = json.loads(gaps.fill_all_command(found(["stale"]), [7]).split("--conf ")[1].strip("'"))
+    assert gaps.fill_all_command(found([None, "complete"]), suffix="") == ""
+    only_stale = json.loads(
+        gaps.fill_all_command(found(["stale"]), [7], suffix="").split("--conf ")[1].strip("'")
+    )
     assert only_stale["rebuild"] is True
     assert only_stale["kinds"] == ["stale"]
 
@@ -105,7 +108,8 @@ def confs(command: str) -> list[dict]:
 def test_the_commands_for_a_long_range_build_each_of_its_days(days, kinds):
     partitions = DateRange(START, START + timedelta(days=days))
     parsed = [
-        BackfillConf.parse(conf, Settings.load({})) for conf in confs(gaps.fill_command(partitions, kinds))
+        BackfillConf.parse(conf, Settings.load({}))
+        for conf in confs(gaps.fill_command(partitions, kinds, suffix=""))
     ]
     built = [day for each in parsed for day in DateRange(each.date_start, each.date_end)]
     assert sorted(built) == list(partitions)
@@ -118,6 +122,6 @@ def test_the_commands_for_a_long_range_build_each_of_its_days(days, kinds):
 
 def test_few_dates_of_a_long_range_are_one_command():
     several = [*found(["missing", *["complete"] * 200, "stale"]), *found(["stale", *["complete"] * 250])]
-    [conf] = confs(gaps.fill_all_command(several))
+    [conf] = confs(gaps.fill_all_command(several, suffix=""))
     assert (conf["date_start"], conf["date_end"], conf["max_partitions"]) == ("2026-01-01", "2026-07-22", 2)
-    assert len(confs(gaps.fill_all_command(several, within=several[0].partitions))) == 1
+    assert len(confs(gaps.fill_all_command(several, suffix="", within=several[0].partitions))) == 1

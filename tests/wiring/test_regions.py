@@ -16,6 +16,7 @@ from web_analytics.build import locks
 from web_analytics.build.locks import Owner
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.errors import BadSetting
+from web_analytics.regions import region_suffix
 from web_analytics.rules.commands import trigger_command
 from web_analytics.settings import Settings
 
@@ -79,7 +80,8 @@ def test_a_regions_variables_win_and_others_hold(regions, monkeypatch):
     there = Settings.load()
     assert (here.backfill_days, here.clickhouse_conn_id) == (5, "clickhouse_default")
     assert (there.backfill_days, there.clickhouse_conn_id) == (9, "clickhouse_eu")
-    assert trigger_command("web_analytics_backfill") == "airflow dags trigger web_analytics_backfill__eu"
+    command = trigger_command("web_analytics_backfill", suffix=region_suffix())
+    assert command == "airflow dags trigger web_analytics_backfill__eu"
 
 
 def test_a_region_needs_a_connection_of_its_own(regions, monkeypatch):

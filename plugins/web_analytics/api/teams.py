@@ -13,6 +13,7 @@ from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep
 from web_analytics.api.problems import Problem
 from web_analytics.api.runs import start_team_backfill
 from web_analytics.api.security import CurrentUser, editor, reader
+from web_analytics.clickhouse.connection import teams_table
 from web_analytics.detection import detector
 from web_analytics.rules import time_zones
 from web_analytics.rules.partitions import closed_part, lookback
@@ -20,7 +21,7 @@ from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS
 from web_analytics.teams import registry
 from web_analytics.teams.first_backfills import SUCCEEDED
 from web_analytics.teams.registry import Registration
-from web_analytics.teams.selection import TeamSelection, is_rolled_out, select_teams
+from web_analytics.teams.selection import is_rolled_out, select_teams
 
 router = APIRouter(prefix="/teams", tags=["teams"])
 
@@ -220,7 +221,7 @@ def _coverage(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: int) ->
         "teams/list_days",
         coverage.parameters,
         coverage.names,
-        external_tables=[TeamSelection(frozenset([team_id])).as_external_table()],
+        external_tables=[teams_table([team_id])],
     )
     complete = sum(row["stats"] == row["bounces"] == "complete" for row in rows)
     return Coverage(

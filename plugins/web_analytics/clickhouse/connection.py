@@ -330,3 +330,8 @@ class ClickHouse:
 def external_table(name: str, column: str, column_type: str, values: Iterable[Any]) -> dict[str, Any]:
     """A one-column table that travels with a query: sets of any size, without SQL text and without a write."""
     return {"name": name, "structure": [(column, column_type)], "data": [{column: value} for value in values]}
+
+
+def teams_table(team_ids: Iterable[int]) -> dict[str, Any]:
+    """The teams that a statement is about, as its external table ``selected_teams`` with the column ``team_id``."""
+    return external_table("selected_teams", "team_id", "Int64", sorted(set(team_ids)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
 from web_analytics import tables
-from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.conf import BackfillConf
 from web_analytics.detection import activity
 from web_analytics.rules.decision import GapCount, Rule
@@ -22,7 +22,6 @@ from web_analytics.rules.partitions import (
 )
 from web_analytics.rules.states import COMPLETE, GAP_KINDS, MISSING
 from web_analytics.settings import Settings
-from web_analytics.teams.selection import TeamSelection
 
 # The comprehensive run: of the two schedules, the one that fires at this time.
 NIGHTLY = time(2, 0)
@@ -155,12 +154,12 @@ def in_pieces(days: DateRange, teams: int, *, only_missing: bool = False) -> Ite
 
 
 def count_gaps(
-    clickhouse: ClickHouse, settings: Settings, scope: DetectionScope, teams: TeamSelection
+    clickhouse: ClickHouse, settings: Settings, scope: DetectionScope, team_ids: Collection[int]
 ) -> list[GapCount]:
     """Detects without writing anything."""
     rows = []
     known = activity.known_range(clickhouse, settings)
-    for days in in_pieces(scope.partitions, len(teams)):
+    for days in in_pieces(scope.partitions, len(team_ids)):
         part = coverage_query(clickhouse, settings, days, kinds=scope.states, known=known)
         rows += clickhouse.query(
             "detection/count_gaps",
@@ -170,7 +169,7 @@ def count_gaps(
                 "priority_team_ids": list(settings.priority_team_ids),
             },
             {**part.names, "stored": False},
-            external_tables=[teams.as_external_table()],
+            external_tables=[teams_table(team_ids)],
             heavy=True,
         )
     return [GapCount.from_row(row) for row in rows]
@@ -180,7 +179,7 @@ def store_plan(
     clickhouse: ClickHouse,
     settings: Settings,
     scope: DetectionScope,
-    teams: TeamSelection,
+    team_ids: Collection[int],
     plan_id: str,
 ) -> list[GapCount]:
     """Brings the kept activity up to date, detects, and stores which teams of which partitions were found, under
@@ -189,13 +188,13 @@ def store_plan(
     if activity.is_kept(settings):
         known = activity.refresh(clickhouse, settings, scope.partitions, known)
     only_missing = asks_only_missing(settings, scope.states)
-    for days in in_pieces(scope.partitions, len(teams), only_missing=only_missing):
+    for days in in_pieces(scope.partitions, len(team_ids), only_missing=only_missing):
         part = coverage_query(clickhouse, settings, days, kinds=scope.states, may_be_behind=True, known=known)
         clickhouse.run(
             "detection/insert_plan",
             {**part.parameters, "plan_id": plan_id, "states": scope.states},
             part.names,
-            external_tables=[teams.as_external_table()],
+            external_tables=[teams_table(team_ids)],
             heavy=True,
         )
     rows = clickhouse.query(
@@ -214,13 +213,13 @@ def planned_teams(clickhouse: ClickHouse, plan_id: str, partition_date: date) ->
 
 
 def estimate_source_read(
-    clickhouse: ClickHouse, partition_date: date, teams: TeamSelection
+    clickhouse: ClickHouse, partition_date: date, team_ids: Collection[int]
 ) -> dict[str, int]:
     """Rows and parts of the source that building a date would read, from the primary key alone."""
     rows = clickhouse.query(
         "detection/estimate_source_read",
         {"date_start": partition_date, "date_end": partition_date + ONE_DAY},
-        external_tables=[teams.as_external_table()],
+        external_tables=[teams_table(team_ids)],
     )
     return {
         "rows": sum(int(row["rows"]) for row in rows),

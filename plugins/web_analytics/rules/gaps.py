@@ -30,14 +30,16 @@ class Gap:
     source_pageviews: int
     age_hours: float | None
 
-    @property
-    def command(self) -> str:
-        """The exact command that fills this gap; empty where there is nothing to fill."""
+    def command(self, suffix: str) -> str:
+        """The exact command that fills this gap; empty where there is nothing to fill.
+
+        :param suffix: of the region's DAGs, as in :func:`web_analytics.rules.commands.trigger_command`.
+        """
         if self.kind not in GAP_KINDS:
             return ""
-        return fill_command(self.partitions, [self.kind], [self.team_id])
+        return fill_command(self.partitions, [self.kind], [self.team_id], suffix=suffix)
 
-    def to_row(self) -> dict[str, Any]:
+    def to_row(self, suffix: str) -> dict[str, Any]:
         return {
             "table_name": self.table_name,
             "team_id": self.team_id,
@@ -47,25 +49,35 @@ class Gap:
             "days": len(self.partitions),
             "age_hours": self.age_hours,
             "source_pageviews": self.source_pageviews,
-            "command": self.command,
+            "command": self.command(suffix),
         }
 
 
 def fill_command(
-    partitions: DateRange, kinds: Iterable[str], team_ids: Sequence[int] = (), *, dates: int | None = None
+    partitions: DateRange,
+    kinds: Iterable[str],
+    team_ids: Sequence[int] = (),
+    *,
+    suffix: str,
+    dates: int | None = None,
 ) -> str:
     """The command that fills gaps of these kinds at once, whatever the ≥3 rule says, and builds nothing else; several
     joined by ``&&``, the newest days first, where they have more dates than one run builds.
 
     :param team_ids: empty for all enabled teams.
+    :param suffix: of the region's DAGs, as in :func:`web_analytics.rules.commands.trigger_command`.
     :param dates: how many dates have such a gap; None where all may.
     """
     dates = len(partitions) if dates is None else dates
     pieces = [partitions] if dates <= MAX_DATES_PER_RUN else chunks(partitions, MAX_DATES_PER_RUN)
-    return " && ".join(_fill_command(piece, set(kinds), team_ids, min(dates, len(piece))) for piece in pieces)
+    return " && ".join(
+        _fill_command(piece, set(kinds), team_ids, min(dates, len(piece)), suffix) for piece in pieces
+    )
 
 
-def _fill_command(partitions: DateRange, kinds: set[str], team_ids: Sequence[int], dates: int) -> str:
+def _fill_command(
+    partitions: DateRange, kinds: set[str], team_ids: Sequence[int], dates: int, suffix: str
+) -> str:
     conf: dict[str, Any] = {
         "date_start": partitions.start.isoformat(),
         "date_end": partitions.end.isoformat(),
@@ -79,7 +91,7 @@ def _fill_command(partitions: DateRange, kinds: set[str], team_ids: Sequence[int
         conf["kinds"] = [kind for kind in GAP_KINDS if kind in kinds]
         conf["rebuild"] = True
     conf["max_partitions"] = dates
-    return trigger_command("web_analytics_backfill", conf)
+    return trigger_command("web_analytics_backfill", conf, suffix=suffix)
 
 
 def consecutive_ranges(states: Mapping[date, str]) -> list[tuple[str, DateRange]]:
@@ -137,23 +149,25 @@ def gaps_of(
 
 
 def fill_all_command(
-    gaps: Iterable[Gap], team_ids: Sequence[int] = (), *, within: DateRange | None = None
+    gaps: Iterable[Gap], team_ids: Sequence[int] = (), *, suffix: str, within: DateRange | None = None
 ) -> str:
     """One command for all these gaps; empty where there is none.
 
+    :param suffix: of the region's DAGs, as in :func:`web_analytics.rules.commands.trigger_command`.
     :param within: the range looked at, where ``gaps`` are not all that were found in it.
     """
     real = [gap for gap in gaps if gap.kind in GAP_KINDS]
     if not real:
         return ""
     if within is not None:
-        return fill_command(within, GAP_KINDS, team_ids)
+        return fill_command(within, GAP_KINDS, team_ids, suffix=suffix)
     partitions = DateRange(min(gap.partitions.start for gap in real), max(gap.partitions.end for gap in real))
     dates = {day for gap in real for day in gap.partitions}
-    return fill_command(partitions, {gap.kind for gap in real}, team_ids, dates=len(dates))
+    kinds = {gap.kind for gap in real}
+    return fill_command(partitions, kinds, team_ids, suffix=suffix, dates=len(dates))
 
 
-def describe(gaps: Sequence[Gap]) -> str:
+def describe(gaps: Sequence[Gap], suffix: str) -> str:
     """The gaps as an aligned table."""
     digits = max([6, *(len(str(gap.team_id)) for gap in gaps)])
     lines = [
@@ -164,6 +178,6 @@ def describe(gaps: Sequence[Gap]) -> str:
         age = "" if gap.age_hours is None else f"{gap.age_hours:.1f}"
         lines.append(
             f"{gap.table_name:<28}{gap.team_id:>{digits}}  {gap.kind:<14}{gap.partitions.start!s:<12}"
-            f"{gap.partitions.end!s:<12}{len(gap.partitions):>5}{age:>9}{gap.source_pageviews:>12}  {gap.command}"
+            f"{gap.partitions.end!s:<12}{len(gap.partitions):>5}{age:>9}{gap.source_pageviews:>12}  {gap.command(suffix)}"
         )
     return "\n".join(line.rstrip() for line in lines)

@@ -74,6 +74,7 @@ class Coverage:
 class Measured:
     """Everything that the verdict depends on.
 
+    :ivar suffix: of the ids of the DAGs that a reason names (:func:`web_analytics.regions.region_suffix`).
     :ivar oldest_gap_since: since when the oldest gap has been known to wait; None without a gap.
     :ivar last_decision_at: when the last scheduled or manual run decided; None if there was none.
     :ivar leftovers: dates with locks or per-run tables that no active run owns.
@@ -92,6 +93,7 @@ class Measured:
     leftovers: tuple[str, ...] = ()
     activity_lag_hours: float | None = None
     days: int = 7
+    suffix: str = ""
 
     @property
     def success_percent(self) -> float | None:
@@ -205,9 +207,8 @@ def _gaps(measured: Measured, thresholds: Thresholds, now: datetime) -> list[Rea
     severity = _severity(waited, thresholds.degraded_gap_hours, thresholds.failing_gap_hours)
     if severity == OK:
         return []
-    command = fill_command(
-        DateRange(oldest, max(oldest + ONE_DAY, now.date())), measured.coverage.waiting_kinds
-    )
+    partitions = DateRange(oldest, max(oldest + ONE_DAY, now.date()))
+    command = fill_command(partitions, measured.coverage.waiting_kinds, suffix=measured.suffix)
     text = f"the oldest gap, {oldest}, has waited {waited:.0f} h"
     return [Reason(severity, text, since, command)]
 
@@ -222,7 +223,7 @@ def _freshness(measured: Measured, thresholds: Thresholds, now: datetime) -> lis
                 FAILING,
                 "no day is complete, although teams have data",
                 None,
-                trigger_command("web_analytics_diagnostics"),
+                trigger_command("web_analytics_diagnostics", suffix=measured.suffix),
             )
         ]
     severity = _severity(hours, thresholds.degraded_freshness_hours, thresholds.failing_freshness_hours)
@@ -234,7 +235,7 @@ def _freshness(measured: Measured, thresholds: Thresholds, now: datetime) -> lis
             severity,
             f"the newest complete day, {day}, ended {hours:.0f} h ago",
             day_end(day),
-            trigger_command("web_analytics_diagnostics"),
+            trigger_command("web_analytics_diagnostics", suffix=measured.suffix),
         )
     ]
 
@@ -278,7 +279,7 @@ def _rest(measured: Measured) -> list[Reason]:
         reasons.append(Reason(DEGRADED, text))
     if measured.leftovers:
         text = f"builds that broke off left locks or tables on {', '.join(measured.leftovers[:5])}"
-        command = trigger_command("web_analytics_backfill", {"days_back": 1})
+        command = trigger_command("web_analytics_backfill", {"days_back": 1}, suffix=measured.suffix)
         reasons.append(Reason(DEGRADED, text, None, command))
     return reasons
 

@@ -14,6 +14,7 @@ from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.conf import BackfillConf
 from web_analytics.detection import detector
+from web_analytics.regions import region_suffix
 from web_analytics.reporting.concern import Concern
 from web_analytics.rules.decision import GapCount, decide
 from web_analytics.rules.gaps import fill_command
@@ -86,9 +87,9 @@ def detect(logical_date: datetime | None) -> dict[str, Any]:
         if not scope.partitions or not teams:
             gaps = []
         elif plan_id is None:
-            gaps = detector.count_gaps(clickhouse, settings, scope, teams)
+            gaps = detector.count_gaps(clickhouse, settings, scope, teams.team_ids)
         else:
-            gaps = detector.store_plan(clickhouse, settings, scope, teams, plan_id)
+            gaps = detector.store_plan(clickhouse, settings, scope, teams.team_ids, plan_id)
     log.info(
         "Looked at %d teams on %d dates from %s up to, not including, %s for %s.",
         len(teams),
@@ -168,7 +169,7 @@ def plan(detected: dict[str, Any], decided: dict[str, Any]) -> list[dict[str, st
     days = [date.fromisoformat(day) for day in decided["dates"]]
     with open_clickhouse(settings, current_task()) as clickhouse:
         teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
-        estimates = {day: detector.estimate_source_read(clickhouse, day, teams) for day in days}
+        estimates = {day: detector.estimate_source_read(clickhouse, day, teams.team_ids) for day in days}
     gaps = [GapCount.from_row(row) for row in detected["gaps"]]
     log.info("Dry run, nothing is built. The plan:\n%s", detector.describe_plan(days, gaps, estimates))
     return []
@@ -245,7 +246,7 @@ def _concern(clickhouse: ClickHouse, settings: Settings, plan_id: str, days: lis
     return Concern(
         since=closed_at(partitions.start, settings.settling),
         teams=row["teams"],
-        commands=(fill_command(partitions, GAP_KINDS),),
+        commands=(fill_command(partitions, GAP_KINDS, suffix=region_suffix()),),
     )
 
 

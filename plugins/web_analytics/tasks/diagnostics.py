@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.conf import BackfillConf, DiagnosticsConf
 from web_analytics.detection import detector
 from web_analytics.detection.detector import DetectionScope
+from web_analytics.regions import region_suffix
 from web_analytics.rules import gaps
 from web_analytics.rules.decision import GapCount, decide
 from web_analytics.rules.gaps import Gap
@@ -48,7 +49,7 @@ def check(clickhouse: ClickHouse, settings: Settings, now: datetime) -> dict[str
     everything = DetectionScope(partitions, (*GAP_KINDS, COMPLETE), nightly=False)
     counts: list[GapCount] = []
     if partitions and teams:
-        counts = detector.count_gaps(clickhouse, settings, everything, teams)
+        counts = detector.count_gaps(clickhouse, settings, everything, teams.team_ids)
     tables = {table.name: totals(counts, table.name) for table in TABLES}
     decisions = {}
     for name, fires_at in RUNS.items():
@@ -125,7 +126,7 @@ def show_data_gaps() -> dict[str, Any]:
         teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
         report = find_gaps(clickhouse, settings, conf, teams, now)
     found = report.pop("found")
-    log.info("%s\n%s", report["summary"], gaps.describe(found[:MAX_ROWS_IN_LOG]))
+    log.info("%s\n%s", report["summary"], gaps.describe(found[:MAX_ROWS_IN_LOG], region_suffix()))
     if len(found) > MAX_ROWS_IN_LOG:
         log.info("%d more lines are in the XCom and in the gap report.", len(found) - MAX_ROWS_IN_LOG)
     if report["command"]:
@@ -147,7 +148,7 @@ def find_gaps(
             "tasks/team_gaps",
             {**coverage.parameters, "open_from": closed.end, "team_limit": MAX_TEAMS},
             coverage.names,
-            external_tables=[teams.as_external_table()],
+            external_tables=[teams_table(teams.team_ids)],
             heavy=True,
         )
     found: list[Gap] = []
@@ -174,6 +175,7 @@ def find_gaps(
         summary += (
             f" The {len(rows)} worst teams are listed, {left_out} are not; name team_ids to see others."
         )
+    suffix = region_suffix()
     return {
         "summary": summary,
         "checked_at": now.isoformat(timespec="seconds"),
@@ -181,7 +183,9 @@ def find_gaps(
         "date_end": closed.end.isoformat(),
         "teams": len(teams),
         "teams_with_gaps": with_gaps,
-        "command": gaps.fill_all_command(found, conf.team_ids, within=closed if left_out else None),
-        "gaps": [gap.to_row() for gap in found],
+        "command": gaps.fill_all_command(
+            found, conf.team_ids, suffix=suffix, within=closed if left_out else None
+        ),
+        "gaps": [gap.to_row(suffix) for gap in found],
         "found": found,
     }

@@ -10,7 +10,7 @@ from typing import Any
 from web_analytics.build import locks
 from web_analytics.build.locks import RunActivity
 from web_analytics.clickhouse import history
-from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.conf import HealthConf
 from web_analytics.detection import activity, detector
@@ -124,7 +124,7 @@ def measure(
     freshness: dict[str, Any] = {"teams_with_data": 0}
     if teams and closed:
         scope = DetectionScope(closed, (*GAP_KINDS, COMPLETE), nightly=False)
-        counts = detector.count_gaps(clickhouse, settings, scope, teams)
+        counts = detector.count_gaps(clickhouse, settings, scope, teams.team_ids)
         freshness = _team_freshness(clickhouse, settings, closed, metrics_from, teams)
     covered = health.coverage(counts, closed, metrics_from)
     since = {"since": now - timedelta(days=days)}
@@ -148,6 +148,7 @@ def measure(
         leftovers=tuple(day.isoformat() for day in leftovers(clickhouse, settings, now)),
         activity_lag_hours=_hours(known.scanned_at, now) if activity.is_kept(settings) else None,
         days=days,
+        suffix=region_suffix(),
     )
     numbers: dict[str, float | None] = {
         "enabled_teams": measured.enabled_teams,
@@ -182,7 +183,7 @@ def _team_freshness(
         "tasks/team_freshness",
         {**coverage.parameters, "data_since": data_since},
         coverage.names,
-        external_tables=[teams.as_external_table()],
+        external_tables=[teams_table(teams.team_ids)],
         heavy=True,
     )[0]
     # Without any team with data, the quantiles are of nothing.

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from web_analytics.clickhouse import history
-from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.conf import TeamBackfillConf
 from web_analytics.detection import detector
 from web_analytics.detection.detector import DetectionScope
@@ -48,12 +48,12 @@ class Periods:
     dates: dict[int, DateRange] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
 
-    def by_range(self) -> dict[DateRange, TeamSelection]:
+    def by_range(self) -> dict[DateRange, frozenset[int]]:
         """The teams of each period: a detection looks at one range of days."""
         teams = defaultdict(set)
         for team_id, dates in self.dates.items():
             teams[dates].add(team_id)
-        return {dates: TeamSelection(frozenset(ids)) for dates, ids in teams.items()}
+        return {dates: frozenset(ids) for dates, ids in teams.items()}
 
 
 def plan() -> list[dict[str, str]]:
@@ -78,10 +78,10 @@ def plan() -> list[dict[str, str]]:
             return []
         first_backfills.start(clickhouse, periods.dates, periods.refused, task.run_id, now)
         gaps: list[GapCount] = []
-        for dates, teams in periods.by_range().items():
+        for dates, ids in periods.by_range().items():
             if dates:
                 scope = DetectionScope(dates, LACKING, nightly=False)
-                gaps = detector.store_plan(clickhouse, settings, scope, teams, plan_id)  # all stored so far
+                gaps = detector.store_plan(clickhouse, settings, scope, ids, plan_id)  # all stored so far
         days = [day.isoformat() for day in newest_first(gap.partition_date for gap in gaps)]
         reason = (
             f"{_count(team_ids, 'team')} lack {_count(days, 'date')}"
@@ -214,8 +214,8 @@ def describe(clickhouse: ClickHouse, settings: Settings, periods: Periods) -> st
     """The plan of a dry run as an aligned table: what exists already, what would be built, what that would read."""
     complete: dict[date, set[int]] = defaultdict(set)
     lacking: dict[date, set[int]] = defaultdict(set)
-    for dates, teams in periods.by_range().items():
-        for row in _gaps(clickhouse, settings, dates, teams.team_ids, (*LACKING, COMPLETE)):
+    for dates, team_ids in periods.by_range().items():
+        for row in _gaps(clickhouse, settings, dates, team_ids, (*LACKING, COMPLETE)):
             is_complete = row["stats_state"] == row["bounces_state"] == COMPLETE
             (complete if is_complete else lacking)[row["partition_date"]].add(row["team_id"])
     lines = [
@@ -278,13 +278,13 @@ def _gaps(
         "teams/list_gaps",
         {**coverage.parameters, "states": states},
         coverage.names,
-        external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],
+        external_tables=[teams_table(team_ids)],
         heavy=True,
     )
 
 
 def _registered(clickhouse: ClickHouse, team_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-    teams = TeamSelection(frozenset(team_ids)).as_external_table()
+    teams = teams_table(team_ids)
     rows = clickhouse.query("teams/list_settings", external_tables=[teams])
     return {row["team_id"]: row for row in rows}
 
@@ -295,7 +295,7 @@ def _estimate(clickhouse: ClickHouse, day: date, team_ids: Iterable[int]) -> tup
     for part in clickhouse.query(
         "detection/estimate_source_read",
         {"date_start": day, "date_end": day + ONE_DAY},
-        external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],
+        external_tables=[teams_table(team_ids)],
     ):
         table = {"database": part["database"], "table": part["table"]}
         row_bytes = clickhouse.query("teams/estimate_row_bytes", table)[0]["row_bytes"]

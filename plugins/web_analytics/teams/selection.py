@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from web_analytics.clickhouse.connection import ClickHouse, external_table
+from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.errors import BadSetting
 from web_analytics.settings import Settings
 from web_analytics.teams import strategies
@@ -59,7 +59,7 @@ class TeamSelection:
             log.info("WEB_ANALYTICS_ROLLOUT_PERCENT leaves out %d teams.", self.not_yet_rolled_out)
 
     def as_external_table(self) -> dict:
-        return external_table("selected_teams", "team_id", "Int64", sorted(self.team_ids))
+        return teams_table(self.team_ids)
 
 
 class TeamSelectionFailed(RuntimeError):

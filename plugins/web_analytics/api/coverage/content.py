@@ -6,13 +6,13 @@ no gaps: open, idle, outside and not enabled. Only the teams of one page are eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from web_analytics.api.coverage.ranking import GAP_COUNTS, NO_GAPS, TeamGaps, worst_first
-from web_analytics.clickhouse.connection import ClickHouse, Row, external_table
+from web_analytics.clickhouse.connection import ClickHouse, Row, teams_table
 from web_analytics.conf import MAX_RANGE_DAYS
 from web_analytics.detection import activity, detector
 from web_analytics.errors import BadSetting
@@ -142,7 +142,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
             "api/list_other_teams",
             query.parameters,
             query.names,
-            external_tables=[_teams(enabled)],
+            external_tables=[teams_table(enabled)],
             heavy=True,
         )
         others = frozenset(row["team_id"] for row in rows)
@@ -158,7 +158,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
                 "api/list_states",
                 query.parameters,
                 query.names,
-                external_tables=[_teams(detailed)],
+                external_tables=[teams_table(detailed)],
                 heavy=True,
             )
         }
@@ -255,7 +255,7 @@ def read_cell(
         "api/read_cell",
         coverage.parameters,
         coverage.names,
-        external_tables=[_teams([team_id])],
+        external_tables=[teams_table([team_id])],
         heavy=True,
     )
     source = known[0] if known else {}
@@ -327,7 +327,3 @@ def instant(moment: datetime) -> str | None:
     """In ISO 8601 with its zone; None for ClickHouse's zero. What the driver gives without a zone is UTC."""
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return None if aware.year == 1970 else aware.isoformat()
-
-
-def _teams(team_ids: Iterable[int]) -> dict[str, Any]:
-    return external_table("selected_teams", "team_id", "UInt64", sorted(team_ids))

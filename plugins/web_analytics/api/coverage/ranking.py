@@ -16,7 +16,7 @@ from datetime import date
 from itertools import product
 from typing import Any
 
-from web_analytics.clickhouse.connection import ClickHouse, external_table
+from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.detection import activity, detector
 from web_analytics.rules.partitions import DateRange
 from web_analytics.rules.states import GAP_KINDS
@@ -184,7 +184,7 @@ def _ask(
             "api/count_gaps_of_teams",
             query.parameters,
             query.names,
-            external_tables=[external_table("selected_teams", "team_id", "UInt64", sorted(team_ids))],
+            external_tables=[teams_table(team_ids)],
             heavy=True,
         )
     clickhouse.statistics += connection.statistics
