@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-contract env audit chaos lint format lock bench bench-trigger clean
+.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-contract env audit chaos interleavings lint format lock bench bench-trigger clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -21,6 +21,7 @@ help:
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
+	@echo "make interleavings         every stop of every step; STOPS=2 SAMPLES=5000 SEED=1: two at once; CASE=…: one"
 	@echo "make lint, make format     ruff, the layers of the package; make lock: constraints.txt from requirements*.txt"
 	@echo "make audit                 known vulnerabilities of the locked dependencies; asks the package index"
 	@echo "make bench                 benchmarks; make bench-trigger: how soon a first backfill begins"
@@ -67,6 +68,10 @@ env:
 
 chaos: install
 	$(BIN)/python -m tests.chaos --trials $(or $(TRIALS),200) --seed $(or $(SEED),1)
+
+interleavings: install
+	$(BIN)/python -m tests.interleavings --stops $(or $(STOPS),1) --seed $(or $(SEED),1) \
+		$(if $(SAMPLES),--samples $(SAMPLES)) $(if $(CASE),--case $(CASE))
 
 lint: install
 	$(BIN)/ruff check .

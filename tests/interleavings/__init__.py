@@ -1,0 +1,1 @@
+"""Every interleaving of the steps of a date: see README.md."""

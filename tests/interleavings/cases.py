@@ -1,0 +1,159 @@
+"""Which interleavings there are: from recordings of undisturbed runs, never listed by hand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.interleavings.door import Statement
+
+FROZEN, KILLED, LATE, LOST = "frozen", "killed", "late", "lost"
+STOPS = (FROZEN, KILLED, LATE, LOST)
+
+# The first actor. What it finds: nothing; its own publish broken off after the first change of a target; another
+# run's lock and tables, of which that run has died.
+BUILD, AGAIN, HEIR = "build", "again", "heir"
+CLEANUP, CLEANUP_HEIR, SWEEP_HEIR, WATCH = "cleanup", "cleanup-heir", "sweep-heir", "watch"
+SUBJECTS = (BUILD, AGAIN, HEIR, CLEANUP, CLEANUP_HEIR, SWEEP_HEIR, WATCH)
+
+# Who acts while it is stopped.
+NOBODY, RETRY, CLEARED = "nobody", "retry", "cleared"
+TAKEOVER, EXPIRED, DELETION, CLEARING = "takeover", "expired", "deletion", "sweep"
+WAITING_BUILD, WAITING_DELETION, WATCHFUL_SWEEP = "waiting-build", "waiting-deletion", "watchful-sweep"
+VALIDATION, RESTART = "validation", "restart"
+
+Recording = Mapping[str, Sequence[Statement]]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Where an actor stops, and what becomes of it.
+
+    :ivar at: before which statement of the step, counted from 0.
+    """
+
+    step: str
+    at: int
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.step}:{self.at}:{self.how}"
+
+    @classmethod
+    def parse(cls, text: str) -> Stopped:
+        step, at, how = text.split(":")
+        return cls(step, int(at), how)
+
+
+# Of two that are stopped, who goes on first; or a further try of the intruder's step, and the rest, before both.
+FIRST_THEN_INTRUDER, INTRUDER_THEN_FIRST, INTRUDER_AGAIN = "intruder-last", "intruder-first", "intruder-again"
+ORDERS = (FIRST_THEN_INTRUDER, INTRUDER_THEN_FIRST, INTRUDER_AGAIN)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One interleaving.
+
+    :ivar intruder: who acts while the first is stopped; cleared-STEP is a further try of that earlier step and all
+        after it.
+    :ivar second: where the intruder stops as well.
+    :ivar order: one of ORDERS.
+    """
+
+    world: str
+    subject: str
+    first: Stopped
+    intruder: str
+    second: Stopped | None = None
+    order: str = FIRST_THEN_INTRUDER
+
+    def __str__(self) -> str:
+        parts = [self.world, self.subject, str(self.first), self.intruder]
+        return "/".join([*parts, str(self.second), self.order] if self.second else parts)
+
+    @classmethod
+    def parse(cls, text: str) -> Case:
+        world, subject, first, intruder, *more = text.split("/")
+        if not more:
+            return cls(world, subject, Stopped.parse(first), intruder)
+        second, order = more
+        return cls(world, subject, Stopped.parse(first), intruder, Stopped.parse(second), order)
+
+
+def with_one_stop(recordings: Mapping[tuple[str, str], Recording], restarts: bool) -> Iterator[Case]:
+    """All of them.
+
+    A read whose answer is lost is read again: to stop it there is to stop it before the read. A read that arrives late
+    changes nothing, and who is killed after a read was killed before it as well: these are not told apart.
+
+    :param recordings: of each subject in each world.
+    """
+    for (world, subject), steps in recordings.items():
+        for step, statements in steps.items():
+            for at, statement in enumerate(statements):
+                follows_read = at > 0 and statements[at - 1].reads
+                for intruder in _intruders(subject, step, list(steps), restarts):
+                    hows = [FROZEN]
+                    hows += [] if follows_read else [KILLED]
+                    hows += [] if statement.reads else [LATE, LOST]
+                    for how in hows:
+                        yield Case(world, subject, Stopped(step, at, how), intruder)
+                yield Case(world, subject, Stopped(step, at, LOST), NOBODY)
+
+
+def with_two_stops(
+    recordings: Mapping[tuple[str, str], Recording],
+    intruders: Mapping[tuple[str, str], Recording],
+    seed: int,
+    count: int,
+) -> Iterator[Case]:
+    """So many, drawn by the seed; the first ones are the same however many there are.
+
+    :param intruders: recordings that tell where intruders stop.
+    """
+    rng = random.Random(seed)
+    for _ in range(count):
+        world, subject = rng.choice(list(recordings))
+        steps = recordings[world, subject]
+        first = _draw(rng, steps)
+        intruders = _intruders(subject, first.step, list(steps), False)
+        intruder = rng.choice([each for each in intruders if each != VALIDATION])
+        acts = intruders[world, _acts_as(intruder, subject)]
+        if intruder == RETRY or intruder.startswith(CLEARED):
+            begins = first.step if intruder == RETRY else intruder.removeprefix(f"{CLEARED}-")
+            names = list(acts)
+            acts = {name: acts[name] for name in names[names.index(begins) :]}
+        yield Case(world, subject, first, intruder, _draw(rng, acts), rng.choice(ORDERS))
+
+
+def _acts_as(intruder: str, subject: str) -> str:
+    """Whose recording tells the intruder's boundaries."""
+    if intruder == RETRY or intruder.startswith(CLEARED):
+        return subject
+    if intruder in (DELETION, WAITING_DELETION):
+        return CLEANUP_HEIR
+    return SWEEP_HEIR if intruder in (CLEARING, WATCHFUL_SWEEP) else HEIR
+
+
+def _draw(rng: random.Random, steps: Recording) -> Stopped:
+    boundaries = [(step, at) for step, statements in steps.items() for at in range(len(statements))]
+    step, at = rng.choice(boundaries)
+    return Stopped(step, at, rng.choice([FROZEN, FROZEN, FROZEN, *STOPS]))
+
+
+def _intruders(subject: str, step: str, steps: list[str], restarts: bool) -> list[str]:
+    if subject == WATCH:
+        return [TAKEOVER, DELETION, *([RESTART] if restarts else [])]
+    earlier = steps[: steps.index(step)]
+    found = [
+        RETRY,
+        *(f"{CLEARED}-{each}" for each in earlier),
+        TAKEOVER,
+        EXPIRED,
+        CLEARING,
+        WATCHFUL_SWEEP,
+        VALIDATION,
+    ]
+    found += [WAITING_BUILD] if subject in (CLEANUP, CLEANUP_HEIR) else [DELETION, WAITING_DELETION]
+    return [*found, RESTART] if restarts else found
