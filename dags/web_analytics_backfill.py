@@ -24,9 +24,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk import dag, get_current_context, task
 from airflow.timetables.trigger import MultipleCronTriggerTimetable
 
+from web_analytics.conf import BackfillConf
 from web_analytics.regions import for_each_region
 from web_analytics.reporting import alerts
 from web_analytics.reporting.links import link_to_coverage
@@ -38,52 +39,7 @@ from web_analytics.wiring.assets import (
 )
 from web_analytics.wiring.build_group import build_dates
 from web_analytics.wiring.defaults import DEFAULT_ARGS, FINISHES_BACKFILL, TAGS
-
-LOOKBACK, BUILD = "Which days", "What is built"
-
-PARAMS = {
-    "days_back": Param(
-        None, type=["null", "integer"], minimum=1, maximum=365, section=LOOKBACK,
-        description="Complete UTC days before today; empty: WEB_ANALYTICS_BACKFILL_LOOKBACK_DAYS.",
-    ),
-    "date_start": Param(
-        None, type=["null", "string"], format="date", section=LOOKBACK,
-        description="First day of an explicit range, instead of days_back.",
-    ),
-    "date_end": Param(
-        None, type=["null", "string"], format="date", section=LOOKBACK,
-        description="The day after the last day of the explicit range.",
-    ),
-    "team_ids": Param(
-        None, type=["null", "array"], items={"type": "integer"}, section=LOOKBACK,
-        description="Only these teams; each must be enabled.",
-    ),
-    "max_partitions": Param(
-        None, type=["null", "integer"], minimum=1, maximum=100, section=BUILD,
-        description="Dates built by this run; empty: WEB_ANALYTICS_BACKFILL_MAX_PARTITIONS_PER_RUN.",
-    ),
-    "min_missing_partitions": Param(
-        None, type=["null", "integer"], minimum=1, section=BUILD,
-        description="Threshold of the rule; empty: WEB_ANALYTICS_BACKFILL_MIN_MISSING_PARTITIONS.",
-    ),
-    "kinds": Param(
-        None, type=["null", "array"], section=BUILD,
-        items={"type": "string", "enum": ["missing", "inconsistent", "stale", "orphan"]},
-        description="Kinds of gap to act on; empty: missing (at 02:00: all).",
-    ),
-    "priority": Param(
-        "newest", type="string", enum=["newest", "largest"], section=BUILD,
-        description="Which dates go first: the newest, or those with the most pageviews waiting.",
-    ),
-    "rebuild": Param(
-        False, type="boolean", section=BUILD,
-        description="Build every date of the explicit range again, whatever its state; with kinds: those in such a "
-        "state, whatever the rule says.",
-    ),
-    "dry_run": Param(
-        False, type="boolean", section=BUILD, description="Decide and print the plan; change nothing."
-    ),
-}  # fmt: skip
+from web_analytics.wiring.params import params_of
 
 
 @dag(
@@ -95,7 +51,7 @@ PARAMS = {
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
-    params=PARAMS,
+    params=params_of(BackfillConf),
     tags=TAGS,
     doc_md=__doc__,
     deadline=alerts.freshness_deadline(),

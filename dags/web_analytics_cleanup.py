@@ -26,21 +26,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import Param, dag, get_current_context, task, task_group
+from airflow.sdk import dag, get_current_context, task, task_group
 
+from web_analytics.conf import CleanupConf
 from web_analytics.pools import POOL
 from web_analytics.regions import for_each_region
 from web_analytics.wiring.approval import ANSWER, RecordedApprovalOperator
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS
-
-PARAMS = {
-    "team_id": Param(type="integer", minimum=0, description="The team whose rows are deleted."),
-    "date_start": Param(type="string", format="date", description="First day."),
-    "date_end": Param(type="string", format="date", description="The day after the last day."),
-    "disable_team": Param(False, type="boolean", description="Also disable the team afterwards."),
-    "dry_run": Param(True, type="boolean", description="Show what would be deleted; change nothing."),
-    "allow_long_range": Param(False, type="boolean", description="Allow up to 365 days instead of 30."),
-}
+from web_analytics.wiring.params import params_of
 
 
 @dag(
@@ -49,7 +42,7 @@ PARAMS = {
     is_paused_upon_creation=False,
     catchup=False,
     default_args=DEFAULT_ARGS,
-    params=PARAMS,
+    params=params_of(CleanupConf),
     tags=TAGS,
     doc_md=__doc__,
 )

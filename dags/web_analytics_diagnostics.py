@@ -21,22 +21,13 @@ failure.
 
 from __future__ import annotations
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import dag, task
 
+from web_analytics.conf import DiagnosticsConf
 from web_analytics.regions import for_each_region
 from web_analytics.reporting.links import GapReportLink
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS
-
-PARAMS = {
-    "days_back": Param(
-        7, type="integer", minimum=1, maximum=365,
-        description="Complete UTC days before today that show_data_gaps lists.",
-    ),
-    "team_ids": Param(
-        None, type=["null", "array"], items={"type": "integer"},
-        description="List only these teams; each must be enabled.",
-    ),
-}  # fmt: skip
+from web_analytics.wiring.params import params_of
 
 
 @dag(
@@ -45,7 +36,7 @@ PARAMS = {
     is_paused_upon_creation=False,
     catchup=False,
     default_args=DEFAULT_ARGS,
-    params=PARAMS,
+    params=params_of(DiagnosticsConf),
     tags=TAGS,
     doc_md=__doc__,
 )

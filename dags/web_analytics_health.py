@@ -21,17 +21,13 @@ Otherwise a query failed or a message could not be sent; the last line says whic
 
 from __future__ import annotations
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import dag, task
 from airflow.timetables.trigger import CronTriggerTimetable
 
+from web_analytics.conf import HealthConf
 from web_analytics.regions import for_each_region
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
-
-PARAMS = {
-    "days": Param(
-        7, type="integer", minimum=1, maximum=365, description="Period of rates and costs, in days."
-    ),
-}
+from web_analytics.wiring.params import params_of
 
 
 @dag(
@@ -41,7 +37,7 @@ PARAMS = {
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
-    params=PARAMS,
+    params=params_of(HealthConf),
     tags=TAGS,
     doc_md=__doc__,
 )

@@ -19,28 +19,14 @@ stays waiting: the next run, at the latest the one that the next `web_analytics_
 
 from __future__ import annotations
 
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk import dag, get_current_context, task
 
+from web_analytics.conf import TeamBackfillConf
 from web_analytics.regions import for_each_region
 from web_analytics.wiring.assets import TEAM_ENABLED_ASSET
 from web_analytics.wiring.build_group import build_dates
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
-
-PARAMS = {
-    "team_id": Param(
-        None,
-        type=["null", "integer"],
-        minimum=0,
-        description="An enabled team; empty: every team that is enabled and not yet backfilled.",
-    ),
-    "backfill_days": Param(
-        None,
-        type=["null", "integer"],
-        minimum=1,
-        description="Local days before today, at most 30; empty: what the team was registered with.",
-    ),
-    "dry_run": Param(False, type="boolean", description="Print the plan; change nothing."),
-}
+from web_analytics.wiring.params import params_of
 
 
 @dag(
@@ -51,7 +37,7 @@ PARAMS = {
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
-    params=PARAMS,
+    params=params_of(TeamBackfillConf),
     tags=TAGS,
     doc_md=__doc__,
 )

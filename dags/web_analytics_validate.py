@@ -29,32 +29,16 @@ were altered or were built with another `WEB_ANALYTICS_BUCKET_MINUTES`: rebuild 
 
 from __future__ import annotations
 
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk import dag, get_current_context, task
 from airflow_clickhouse_plugin.operators.clickhouse_dbapi import ClickHouseSQLTableCheckOperator
 
+from web_analytics.conf import ValidateConf
 from web_analytics.pools import POOL
 from web_analytics.regions import for_each_region
 from web_analytics.reporting.links import link_to_coverage
 from web_analytics.tables import TABLES
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
-
-PARAMS = {
-    "team_id": Param(
-        None, type=["null", "integer"], minimum=0, description="Only this team; it must be enabled."
-    ),
-    "date_start": Param(
-        None, type=["null", "string"], format="date",
-        description="First day; empty: the 7 newest closed days.",
-    ),
-    "date_end": Param(
-        None, type=["null", "string"], format="date", description="The day after the last day."
-    ),
-    "allow_long_range": Param(False, type="boolean", description="Allow up to 365 days instead of 30."),
-    "adopt": Param(
-        False, type="boolean",
-        description="Take over exact days that another system wrote: record them in the ledger.",
-    ),
-}  # fmt: skip
+from web_analytics.wiring.params import params_of
 
 
 @dag(
@@ -63,7 +47,7 @@ PARAMS = {
     is_paused_upon_creation=False,
     catchup=False,
     default_args=DEFAULT_ARGS,
-    params=PARAMS,
+    params=params_of(ValidateConf),
     tags=TAGS,
     doc_md=__doc__,
 )

@@ -105,7 +105,7 @@ def accepted_by(schema: Mapping[str, Any]) -> str:
         text += f" from {schema['minimum']} up"
     if "items" in schema:
         of = schema["items"]
-        text += f" of {accepted_by(of).removeprefix('one of ')}" + ("" if "enum" in of else "s")
+        text += f" of {accepted_by(of).removeprefix('one of ').replace('number', 'numbers')}"
     return text
 
 

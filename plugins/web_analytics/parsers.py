@@ -1,10 +1,27 @@
-"""Reads one text of the environment: each parser gives the value or raises ValueError, KeyError or TypeError."""
+"""Reads one value: each parser gives it or raises one of :data:`REFUSALS`."""
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
+from typing import Any
+
+REFUSALS = (ValueError, KeyError, TypeError, OverflowError)
+
+# The id of a team is a signed 64-bit number in the source's events, and never negative.
+MAX_TEAM_ID = 2**63 - 1
+TEAM_ID_IN_WORDS = f"a whole number from 0 to {MAX_TEAM_ID}"
+
+
+def peek(environment: Mapping[str, str], variable: str, default: str, parse: Callable[[str], Any]) -> Any:
+    """A variable for a DAG file that is being parsed: the default where the value is bad, which the first task of a
+    run refuses."""
+    try:
+        return parse(environment.get(variable, "").strip() or default)
+    except REFUSALS:
+        return parse(default)
 
 
 def whole_number(minimum: int, maximum: int | None = None) -> tuple[Callable[[str], int], str]:
@@ -37,11 +54,21 @@ def one_of(*choices: str) -> tuple[Callable[[str], str], str]:
     return lambda text: choices[choices.index(text)], f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
+def team_id(given: Any) -> int:
+    """The id of a team: a number, or a text of nothing but digits.
+
+    :raises ValueError: no id that events may have.
+    """
+    is_text = isinstance(given, str)
+    is_number = not is_text or (given.isascii() and given.isdigit())
+    number = (int(given) if is_text else operator.index(given)) if is_number else -1
+    if isinstance(given, bool) or not 0 <= number <= MAX_TEAM_ID:
+        raise ValueError(f"{given!r} is no team id, {TEAM_ID_IN_WORDS}")
+    return number
+
+
 def team_ids(text: str) -> tuple[int, ...]:
-    ids = tuple(sorted({int(part) for part in text.split(",") if part.strip()}))
-    if any(team_id < 0 or team_id >= 2**63 for team_id in ids):
-        raise ValueError
-    return ids
+    return tuple(sorted({team_id(part.strip()) for part in text.split(",") if part.strip()}))
 
 
 def identifier(text: str) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from web_analytics import parsers
 from web_analytics.errors import BadSetting
 
 REGION_SEPARATOR = "__"
@@ -26,10 +27,7 @@ def parse_names(text: str) -> tuple[str, ...]:
 def region_names() -> tuple[str, ...]:
     """The regions for which there are DAGs; none while WEB_ANALYTICS_REGIONS is not acceptable, which the first
     task of a run says."""
-    try:
-        return parse_names(os.environ.get(_REGIONS_VARIABLE, ""))
-    except ValueError:
-        return ()
+    return parsers.peek(os.environ, _REGIONS_VARIABLE, "", parse_names)
 
 
 def region_of(dag_id: str) -> str:

@@ -56,12 +56,6 @@ def _query_settings(text: str) -> dict[str, Any]:
     return parsed
 
 
-def queue_of_tasks() -> dict[str, str]:
-    """The default argument of every task that WEB_ANALYTICS_QUEUE asks for; none where it is empty."""
-    queue = os.environ.get("WEB_ANALYTICS_QUEUE", "").strip()
-    return {"queue": queue} if queue else {}
-
-
 _OPTIONAL_CONNECTION = (parsers.optional_identifier, "the id of an Airflow connection; empty: none is sent")
 
 
@@ -302,7 +296,7 @@ class Settings:
             text = environment.get(variable, "").strip() or each.metadata["default"]
             try:
                 values[each.name] = each.metadata["parse"](text)
-            except (ValueError, KeyError, TypeError, OverflowError) as error:
+            except parsers.REFUSALS as error:
                 raise BadSetting(variable, text, each.metadata["accepted"]) from error
         if values["alert_email_conn_id"] and not values["alert_email_to"]:
             raise BadSetting(
@@ -323,14 +317,10 @@ class Settings:
 
     @classmethod
     def peek(cls, name: str, environment: Mapping[str, str] | None = None) -> Any:
-        """One setting for a DAG file that is being imported: the default where the value is bad, which the first
-        task of a run refuses."""
+        """One setting while a DAG file is being parsed, see :func:`web_analytics.parsers.peek`."""
         environment = os.environ if environment is None else environment
         [found] = [each.metadata for each in fields(cls) if each.name == name]
-        try:
-            return found["parse"](environment.get(found["variable"], "").strip() or found["default"])
-        except (ValueError, KeyError, TypeError, OverflowError):
-            return found["parse"](found["default"])
+        return parsers.peek(environment, found["variable"], found["default"], found["parse"])
 
     @property
     def settling(self) -> timedelta:

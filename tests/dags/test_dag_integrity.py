@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from datetime import timedelta
 
 import pytest
+from airflow.sdk.exceptions import AirflowException
 from airflow.timetables.trigger import MultipleCronTriggerTimetable
 
 from tests.conftest import CHECKOUT
+from web_analytics.conf import (
+    REQUIRED,
+    BackfillConf,
+    CleanupConf,
+    DiagnosticsConf,
+    HealthConf,
+    TeamBackfillConf,
+    ValidateConf,
+)
 from web_analytics.pools import POOL
+from web_analytics.settings import Settings
 from web_analytics.tables import BUILT_TABLES
 from web_analytics.wiring.retries import ClickHouseRetryPolicy
 
+SETTINGS = Settings.load({})
 BACKFILL, SETUP = "web_analytics_backfill", "web_analytics_setup"
-# The DAGs of DESIGN §4; a DAG that is not in this list has no place in dags/.
+# The DAGs of the package; a DAG that is not in this list has no place in dags/.
 DAG_IDS = {
     BACKFILL,
     SETUP,
@@ -26,6 +39,14 @@ DAG_IDS = {
     "web_analytics_validate",
 }
 MANUAL = {SETUP, "web_analytics_cleanup", "web_analytics_diagnostics", "web_analytics_validate"}
+CONFS = {
+    BACKFILL: BackfillConf,
+    "web_analytics_cleanup": CleanupConf,
+    "web_analytics_diagnostics": DiagnosticsConf,
+    "web_analytics_health": HealthConf,
+    "web_analytics_team_backfill": TeamBackfillConf,
+    "web_analytics_validate": ValidateConf,
+}
 FILES = sorted(path.stem for path in (CHECKOUT / "dags").glob("*.py"))
 
 
@@ -80,6 +101,50 @@ def test_every_param_has_a_type_a_description_and_a_default_that_it_accepts(dag_
             param.resolve()
 
 
+@pytest.mark.parametrize("dag_id", FILES)
+def test_the_form_refuses_what_the_first_task_would(dag_bag, dag_id):
+    """Bounds that hold in one place alone let a run start that cannot do anything."""
+    dag, conf = dag_bag.dags[dag_id], CONFS.get(dag_id)
+    assert list(dag.params) == [each.name for each in conf.params()] if conf else not dag.params
+    for name in dag.params:
+        param = dag.params.get_param(name)
+        for value in (
+            -1,
+            0,
+            1,
+            31,
+            366,
+            100_001,
+            2**63,
+            True,
+            1.5,
+            "x",
+            "missing",
+            [-1],
+            [2**63],
+            [1],
+            ["stale"],
+        ):
+            taken_by_form = accepts(lambda param=param, value=value: copy.copy(param).resolve(value))
+            taken_by_task = accepts(
+                lambda value=value, name=name: conf._read({**required(conf), name: value}, SETTINGS)
+            )
+            assert taken_by_form == taken_by_task, (name, value)
+
+
+def required(conf) -> dict:
+    given = {"team_id": 1, "date_start": "2026-01-01", "date_end": "2026-01-02"}
+    return {each.name: given[each.name] for each in conf.params() if each.default is REQUIRED}
+
+
+def accepts(check) -> bool:
+    try:
+        check()
+    except (ValueError, AirflowException):
+        return False
+    return True
+
+
 def test_the_backfill_runs_at_0200_and_every_six_hours_utc(backfill):
     assert isinstance(backfill.timetable, MultipleCronTriggerTimetable)
     crons = {(part._expression, str(part._timezone.name)) for part in backfill.timetable._timetables}
@@ -90,9 +155,9 @@ PARAMS = {
     "days_back": (None, {"integer", "null"}, {"minimum": 1, "maximum": 365}),
     "date_start": (None, {"string", "null"}, {"format": "date"}),
     "date_end": (None, {"string", "null"}, {"format": "date"}),
-    "team_ids": (None, {"array", "null"}, {"items": {"type": "integer"}}),
+    "team_ids": (None, {"array", "null"}, {"items": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}}),
     "max_partitions": (None, {"integer", "null"}, {"minimum": 1, "maximum": 100}),
-    "min_missing_partitions": (None, {"integer", "null"}, {"minimum": 1}),
+    "min_missing_partitions": (None, {"integer", "null"}, {"minimum": 1, "maximum": 100_000}),
     "kinds": (
         None,
         {"array", "null"},
@@ -125,6 +190,9 @@ def test_the_backfill_has_the_params_of_the_contract(backfill):
         ("min_missing_partitions", 0),
         ("team_ids", ["1"]),
         ("team_ids", 1),
+        ("team_ids", [-1]),
+        ("team_ids", [2**63]),
+        ("min_missing_partitions", 100_001),
         ("kinds", ["complete"]),
         ("date_start", "yesterday"),
         ("rebuild", "yes"),
@@ -132,8 +200,6 @@ def test_the_backfill_has_the_params_of_the_contract(backfill):
     ],
 )
 def test_a_conf_that_the_params_do_not_allow_is_refused_when_triggered(backfill, name, value):
-    from airflow.sdk.exceptions import AirflowException
-
     with pytest.raises((ValueError, AirflowException)):
         backfill.params.get_param(name).resolve(value)
 

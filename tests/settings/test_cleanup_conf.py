@@ -14,13 +14,15 @@ RANGE = {"date_start": "2026-01-01", "date_end": "2026-01-31"}
 
 def test_a_cleanup_is_a_dry_run_and_disables_nobody_unless_told():
     assert CleanupConf.parse({"team_id": 3, **RANGE}) == CleanupConf(
-        3, date(2026, 1, 1), date(2026, 1, 31), disable_team=False, dry_run=True
+        3, date(2026, 1, 1), date(2026, 1, 31), disable_team=False, dry_run=True, allow_long_range=False
     )
     assert CleanupConf.parse({"team_id": 3, **RANGE, "dry_run": None}).dry_run
 
 
 def test_a_validation_needs_nothing():
-    assert ValidateConf.parse({"team_id": None, "allow_long_range": False}) == ValidateConf(None, None, None)
+    assert ValidateConf.parse({"team_id": None, "allow_long_range": False}) == ValidateConf(
+        None, None, None, allow_long_range=False, adopt=False
+    )
 
 
 @pytest.mark.parametrize("conf_class", [CleanupConf, ValidateConf])

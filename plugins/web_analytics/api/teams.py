@@ -15,6 +15,7 @@ from web_analytics.api.runs import start_team_backfill
 from web_analytics.api.security import CurrentUser, editor, reader
 from web_analytics.clickhouse.connection import teams_table
 from web_analytics.detection import detector
+from web_analytics.parsers import MAX_TEAM_ID
 from web_analytics.rules import time_zones
 from web_analytics.rules.partitions import closed_part, lookback
 from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS
@@ -45,7 +46,7 @@ def _digits(text: object) -> object:
 
 
 TeamId = Annotated[
-    int, Path(ge=0, lt=2**63, description="The team's id in the events."), BeforeValidator(_digits)
+    int, Path(ge=0, le=MAX_TEAM_ID, description="The team's id in the events."), BeforeValidator(_digits)
 ]
 TimeZone = Annotated[
     str, AfterValidator(_known_zone), Field(json_schema_extra={"enum": sorted(time_zones.names())})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import operator
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.errors import BadSetting
+from web_analytics.parsers import team_id
 from web_analytics.settings import Settings
 from web_analytics.teams import strategies
 
@@ -73,14 +73,6 @@ class TeamSelectionFailed(RuntimeError):
         return type(self), (self.strategy, self.reason, self.code)
 
 
-def _team_id(given: Any) -> int:
-    """:raises ValueError: no id that events may have."""
-    team_id = operator.index(given)
-    if isinstance(given, bool) or not 0 <= team_id < 2**63:
-        raise ValueError(f"{given!r} is no team id, a whole number from 0 to {2**63 - 1}")
-    return team_id
-
-
 def is_rolled_out(team_id: int, percent: int) -> bool:
     """Whether a team belongs to the share: always the same teams, and a larger share only adds some."""
     return zlib.crc32(b"%d" % team_id) % 100 < percent
@@ -95,7 +87,7 @@ def select_teams(clickhouse: ClickHouse, settings: Settings) -> TeamSelection:
     per_strategy: dict[str, int] = {}
     for name in settings.team_selection_strategies:
         try:
-            team_ids = {_team_id(each) for each in strategies.load(name)(clickhouse, settings)}
+            team_ids = {team_id(each) for each in strategies.load(name)(clickhouse, settings)}
         except Exception as error:
             raise TeamSelectionFailed(name, str(error), getattr(error, "code", 0)) from error
         per_strategy[name] = len(team_ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from web_analytics.reporting import alerts, posthog_capture, step_log
-from web_analytics.settings import queue_of_tasks
+from web_analytics.settings import Settings
 from web_analytics.wiring.retries import ClickHouseRetryPolicy
 
 TAGS = ["web_analytics"]
@@ -19,7 +19,7 @@ DEFAULT_ARGS = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=1),
-    **queue_of_tasks(),
+    **({"queue": queue} if (queue := Settings.peek("queue")) else {}),
     # Lists: a task of its own may add to them.
     "on_success_callback": [step_log.log_success],
     "on_failure_callback": [step_log.log_failure],

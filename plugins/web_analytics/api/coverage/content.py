@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from web_analytics import parsers
 from web_analytics.api.coverage.ranking import GAP_COUNTS, NO_GAPS, TeamGaps, worst_first
 from web_analytics.clickhouse.connection import ClickHouse, Row, teams_table
 from web_analytics.conf import MAX_RANGE_DAYS
@@ -38,7 +39,6 @@ CODES = {
 }
 PAGE_SIZES = (25, 50, 100)
 LONGEST_TEAM_FILTER = 1000
-MAX_TEAM_ID = 2**64 - 1
 FAILURES_SHOWN = 5
 DECISIONS_SHOWN = 50
 
@@ -66,12 +66,13 @@ def parse_team_ids(text: str) -> tuple[int, ...]:
     :raises BadSetting: anything else.
     """
     parts = text.replace(",", " ").split()
-    accepted = f"at most {LONGEST_TEAM_FILTER} team ids, whole numbers separated by commas"
+    accepted = f"at most {LONGEST_TEAM_FILTER} team ids, each {parsers.TEAM_ID_IN_WORDS}, separated by commas"
     if len(parts) > LONGEST_TEAM_FILTER:
         raise BadSetting("team_ids", f"{text[:40]}…", accepted)
-    if not all(part.isascii() and part.isdigit() and int(part) <= MAX_TEAM_ID for part in parts):
-        raise BadSetting("team_ids", text[:200], accepted)
-    return tuple(sorted({int(part) for part in parts}))
+    try:
+        return parsers.team_ids(",".join(parts))
+    except ValueError as error:
+        raise BadSetting("team_ids", text[:200], accepted) from error
 
 
 def range_to_show(
@@ -126,7 +127,7 @@ def line_of_states(
 def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datetime) -> dict[str, Any]:
     """One page of teams with all their days, and the totals over all pages.
 
-    Ids are strings: JavaScript's numbers do not hold all of UInt64.
+    Ids are strings: JavaScript's numbers do not hold all of them.
     """
     closed = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
     # What the newest detection knows of the source: a page is not worth reading the events again.
