@@ -217,6 +217,18 @@ class Settings:
         ),
         "query settings added to every heavy query, over `max_threads` 1 and `os_thread_priority` 19",
     )
+    api_max_requests: int = _setting(
+        "API_MAX_REQUESTS",
+        "8",
+        parsers.whole_number(1, 1000),
+        "requests about ClickHouse that one process of the API server answers at once; one more is told to come back",
+    )
+    api_max_seconds: int = _setting(
+        "API_MAX_SECONDS",
+        "20",
+        parsers.whole_number(1, 3600),
+        "what ClickHouse spends on one request to the API or the coverage page; then it is broken off",
+    )
 
     health_degraded_gap_hours: int = _setting(
         "HEALTH_DEGRADED_GAP_HOURS",

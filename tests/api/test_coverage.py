@@ -314,18 +314,32 @@ def test_a_cell_has_the_numbers_of_source_and_tables(gapped):
 def test_a_cell_tells_the_failures_since_the_last_publication(gapped):
     source, four = gapped
     task = TaskIdentity("web_analytics_backfill", "some run", "build_date.publish")
-    failed = {"kind": "attempt", "status": "failed", "partition_date": four[0], "error_code": 241}
-    history.append(source.clickhouse, task, **failed, reason="no memory")
+    failed = {"kind": "attempt", "status": "failed", "partition_date": four[0]}
+    history.append(source.clickhouse, task, **failed, reason="the assembled day is not complete")
 
     def reasons() -> list[str]:
         cell = content.read_cell(source.clickhouse, SETTINGS, 1, four[0], datetime.now(UTC))
         return [failure["reason"] for failure in cell["failures"]]
 
-    assert reasons() == ["no memory"]
+    assert reasons() == ["the assembled day is not complete"]
     history.append(source.clickhouse, task, kind="attempt", status="succeeded", partition_date=four[0])
     assert reasons() == []
     history.append(source.clickhouse, task, **failed, reason="again")
     assert reasons() == ["again"]
+    # What a server or a driver said may name hosts and users; the task's log has it.
+    history.append(
+        source.clickhouse,
+        task,
+        **failed,
+        reason="build/fill_events failed in ClickHouse with code 210: db-7.internal:9000",
+        error_code=210,
+    )
+    said = 'The team selection strategy project_settings failed: no server at "db-7.internal" (10.0.0.7), port 5432'
+    history.append(source.clickhouse, task, **failed, reason=said)
+    selection, query = reasons()[:2]
+    assert "project_settings failed. The task's log" in selection
+    assert "code 210: the server could not be reached" in query
+    assert "internal" not in selection + query
 
 
 def test_decisions_come_newest_first_and_a_run_knows_its_dates(source, days):

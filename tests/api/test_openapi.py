@@ -11,10 +11,11 @@ from web_analytics.api import app
 
 
 @pytest.fixture
-def schema(airflow_api, source, queued_runs):
+def schema(airflow_api, login, source, queued_runs):
     """The document as it is served, asked through Airflow's application."""
     source.enable(1, 2)
-    return schemathesis.openapi.from_asgi(f"{app.URL_PREFIX}/openapi.json", airflow_api.app)
+    document = f"{app.URL_PREFIX}/openapi.json"
+    return schemathesis.openapi.from_asgi(document, airflow_api.app, headers=login("viewer"))
 
 
 @pytest.mark.parametrize("mode", [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
@@ -38,8 +39,9 @@ def test_every_answer_is_one_that_the_document_knows(schema, login, mode):
     assert asked == 3
 
 
-def test_every_endpoint_is_described(airflow_api):
-    document = airflow_api.get(f"{app.URL_PREFIX}/openapi.json").json()
+def test_every_endpoint_is_described(airflow_api, login):
+    document = airflow_api.get(f"{app.URL_PREFIX}/openapi.json", headers=login("viewer")).json()
+    assert document["servers"] == [{"url": app.URL_PREFIX}]
     assert set(document["paths"]) >= {"/teams", "/teams/{team_id}"}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

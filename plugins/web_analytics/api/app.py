@@ -7,20 +7,25 @@ Imported by the API server only: importing it takes longer than a task's own wor
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
+from airflow.exceptions import AirflowException
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from web_analytics.api import gap_reports, teams
 from web_analytics.api.coverage import endpoints
-from web_analytics.api.problems import RESPONSES
+from web_analytics.api.limits import Bounds
+from web_analytics.api.problems import RESPONSES, public_text
+from web_analytics.api.security import reader
 from web_analytics.errors import BadSetting, QueryFailed, SchemaMismatch
 from web_analytics.teams.selection import TeamSelectionFailed
 
+log = logging.getLogger(__name__)
 URL_PREFIX = "/web-analytics"
 
 
@@ -37,23 +42,36 @@ app = FastAPI(
     version="1",
     description="Which teams are pre-aggregated, and what is built of them.",
     responses=RESPONSES,
+    # Their pages load scripts from elsewhere, and neither they nor the document would ask for a login.
+    docs_url=None,
+    redoc_url=None,
+    openapi_url=None,
 )
+app.add_middleware(Bounds)
 app.include_router(teams.router)
 app.include_router(gap_reports.router)
 app.include_router(endpoints.router)
+
+
+@app.get("/openapi.json", dependencies=[Depends(reader)], include_in_schema=False)
+async def openapi_document(request: Request) -> JSONResponse:
+    """What the API can do, as an OpenAPI document."""
+    return JSONResponse({**app.openapi(), "servers": [{"url": request.scope.get("root_path", "")}]})
 
 
 @app.exception_handler(QueryFailed)
 @app.exception_handler(TeamSelectionFailed)
 @app.exception_handler(SchemaMismatch)
 @app.exception_handler(BadSetting)
-def unavailable(request: Request, error: Exception) -> JSONResponse:
-    """ClickHouse, a selection strategy or a setting of the API server: nothing the request could do better."""
-    return JSONResponse({"detail": str(error)}, status_code=503)
+@app.exception_handler(AirflowException)
+async def unavailable(request: Request, error: Exception) -> JSONResponse:
+    """ClickHouse, a selection strategy, a connection or a setting: nothing the request could do better."""
+    log.warning("%s %s: %s", request.method, request.url.path, error)
+    return JSONResponse({"detail": public_text(error)}, status_code=503)
 
 
 @app.exception_handler(RequestValidationError)
-def refused(request: Request, error: RequestValidationError) -> Response:
+async def refused(request: Request, error: RequestValidationError) -> Response:
     """Says what is wrong without repeating what was sent, which may be no text (half a surrogate pair) or no number
     (NaN) that an answer could hold."""
     detail = [{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
-from fastapi import Depends, HTTPException, Query
+from fastapi import Depends, HTTPException, Query, Request
 
+from web_analytics.api.limits import PLACES, ended_with_client
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.regions import region_names
 from web_analytics.settings import Settings
 
 
-def region(
+async def region(
     region: Annotated[
         str, Query(description="One of WEB_ANALYTICS_REGIONS; empty: the connection without one.")
     ] = "",
@@ -27,7 +28,7 @@ def region(
 RegionDep = Annotated[str, Depends(region)]
 
 
-def settings(region: RegionDep) -> Settings:
+async def settings(region: RegionDep) -> Settings:
     """Read anew for each request, as each task does."""
     return Settings.of_region(region)
 
@@ -42,20 +43,30 @@ QUERY_SETTINGS = {
 }
 
 
-def connect(settings: Settings, **query_settings: Any) -> ClickHouse:
-    """A connection of the API server, to be closed by the caller."""
+def connect(settings: Settings, answer_within: float, **query_settings: Any) -> ClickHouse:
+    """A connection of the API server, to be closed by the caller.
+
+    :param answer_within: seconds for everything that is asked on it.
+    """
     return ClickHouse(
         settings.clickhouse_conn_id,
         origin=f"web_analytics_api:{uuid.uuid4().hex}",
         heavy_settings={**query_settings, **settings.clickhouse_settings},
         pauses=(),
+        answer_within=answer_within,
     )
 
 
-def clickhouse(settings: SettingsDep) -> Iterator[ClickHouse]:
-    """A connection for one request, closed after it."""
-    with connect(settings, **QUERY_SETTINGS) as connection:
-        yield connection
+async def clickhouse(request: Request, settings: SettingsDep) -> AsyncGenerator[ClickHouse]:
+    """A connection for one request, which has a place as long as it is asked. Nothing is connected yet: that is done
+    in the thread of the endpoint."""
+    with (
+        PLACES.one(settings.api_max_requests),
+        connect(settings, settings.api_max_seconds, **QUERY_SETTINGS) as connection,
+    ):
+        async with ended_with_client(request, connection):
+            yield connection
 
 
-ClickHouseDep = Annotated[ClickHouse, Depends(clickhouse)]
+# Given back before the answer is sent: who reads slowly keeps nobody else waiting.
+ClickHouseDep = Annotated[ClickHouse, Depends(clickhouse, scope="function")]

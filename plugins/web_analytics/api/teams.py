@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep
+from web_analytics.api.limits import in_own_thread
 from web_analytics.api.problems import Problem
 from web_analytics.api.runs import start_team_backfill
 from web_analytics.api.security import CurrentUser, editor, reader
@@ -135,6 +136,7 @@ class ChangedTeam(Team):
 
 
 @router.get("", dependencies=[Depends(reader)])
+@in_own_thread
 def list_teams(
     clickhouse: ClickHouseDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -151,6 +153,7 @@ def list_teams(
     dependencies=[Depends(reader)],
     responses={404: {"model": Problem, "description": "Neither registered nor selected."}},
 )
+@in_own_thread
 def get_team(team_id: TeamId, clickhouse: ClickHouseDep, settings: SettingsDep) -> TeamDetails:
     """A team's settings, what is built of it, and its last backfill."""
     found = registry.read(clickhouse, team_id)
@@ -172,6 +175,7 @@ def get_team(team_id: TeamId, clickhouse: ClickHouseDep, settings: SettingsDep) 
     dependencies=[Depends(editor)],
     responses={400: {"model": Problem, "description": "The body is not JSON."}},
 )
+@in_own_thread
 def put_team(
     team_id: TeamId,
     change: TeamChange,

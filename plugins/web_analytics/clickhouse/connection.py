@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
+import math
 import re
 import time
 import uuid
@@ -75,6 +76,10 @@ REPEATABLE_WRITES = (
 )
 REPEAT_PAUSES_SECONDS = (1.0, 2.0, 4.0)
 
+# Where a person waits for the answer (answer_within). A server that is at work says so every 0.1 s.
+IMPATIENT = {"connect_timeout": 2, "send_receive_timeout": 10, "sync_request_timeout": 2}
+TOO_LATE = 159
+
 LOGGED_PARAMETERS = ("partition_date", "date_start", "date_end", "table_name")
 
 Row = dict[str, Any]
@@ -117,6 +122,8 @@ class ClickHouse:
     :param topology: of the tables (WEB_ANALYTICS_TOPOLOGY); statements that create or alter them depend on it.
     :param pauses: before a statement that may be repeated is, after a transient failure; empty: somebody waits for
         the answer, and is told at once.
+    :param answer_within: seconds for all statements together, from now on, and short timeouts of the connection;
+        None: no bound.
     :ivar facts: what the statements were about (dates, table, number of teams), for the step's log line.
     """
 
@@ -128,6 +135,7 @@ class ClickHouse:
         heavy_settings: Mapping[str, Any] | None = None,
         topology: str = "single",
         pauses: Sequence[float] | None = None,
+        answer_within: float | None = None,
     ):
         self.conn_id = conn_id
         self.topology = topology
@@ -140,6 +148,8 @@ class ClickHouse:
         self._client: Client | None = None
         self._connect: Callable[[], Client] | None = None
         self._running_query_id: str | None = None
+        self._others: list[ClickHouse] = []
+        self._deadline = None if answer_within is None else time.monotonic() + answer_within
 
     def __enter__(self) -> ClickHouse:
         return self
@@ -160,9 +170,16 @@ class ClickHouse:
             heavy_settings=self.heavy_settings,
             topology=self.topology,
             pauses=self.pauses,
+            answer_within=self.seconds_left,
         )
         made._connect = self._connect
+        self._others.append(made)
         return made
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the answer is too late; None where it never is."""
+        return None if self._deadline is None else self._deadline - time.monotonic()
 
     @property
     def client(self) -> Client:
@@ -177,17 +194,23 @@ class ClickHouse:
 
             # Resolved once: cancelling happens in a signal handler, where Airflow cannot be asked.
             connection = ClickHouseHook.get_connection(self.conn_id)
-            self._connect = functools.partial(Client, **conn_to_kwargs(connection, None))
+            arguments = conn_to_kwargs(connection, None)
+            if self._deadline is not None:
+                arguments |= IMPATIENT
+            self._connect = functools.partial(Client, **arguments)
         return self._connect()
 
     def cancel_running_query(self) -> None:
-        """Ends the query that is running now, from another connection; for timeouts and killed tasks."""
-        if self._running_query_id is None or self._connect is None:
+        """Ends what is running now, here and on the connections that :meth:`another` made, from one more connection;
+        for timeouts, killed tasks and clients that are gone."""
+        running = [query_id for each in (self, *self._others) if (query_id := each._running_query_id)]
+        if not running or self._connect is None:
             return
         client = self._new_client()
         try:
-            log.warning("Cancelling query %s.", self._running_query_id)
-            client.execute(sql.render("clickhouse/kill_query"), {"query_id": self._running_query_id})
+            for query_id in running:
+                log.warning("Cancelling query %s.", query_id)
+                client.execute(sql.render("clickhouse/kill_query"), {"query_id": query_id})
         finally:
             client.disconnect()
 
@@ -289,6 +312,10 @@ class ClickHouse:
             **CORRECTNESS_SETTINGS,
             "log_comment": path,
         }
+        if (left := self.seconds_left) is not None:
+            if left <= 0:
+                raise QueryFailed(path, query_id, TOO_LATE, "the time for the whole answer is over")
+            settings["max_execution_time"] = math.ceil(left)
         started = time.monotonic()
         try:
             client = self.client

@@ -6,6 +6,7 @@ no gaps: open, idle, outside and not enabled. Only the teams of one page are eve
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 
 from web_analytics import parsers
 from web_analytics.api.coverage.ranking import GAP_COUNTS, NO_GAPS, TeamGaps, worst_first
+from web_analytics.api.problems import meaning_of
 from web_analytics.clickhouse.connection import ClickHouse, Row, teams_table
 from web_analytics.conf import MAX_RANGE_DAYS
 from web_analytics.detection import activity, detector
@@ -297,8 +299,19 @@ def read_cell(
         "source_pageviews": int(source.get("source_pageviews", 0)),
         "source_newest_ingested_at": instant(source["newest_ingested_at"]) if source else None,
         "tables": tables,
-        "failures": [{**row, "logged_at": instant(row["logged_at"])} for row in failures],
+        "failures": [
+            {**row, "reason": _public_reason(row), "logged_at": instant(row["logged_at"])} for row in failures
+        ],
     }
+
+
+def _public_reason(failure: Row) -> str:
+    """Why a task failed, without what a server or driver said: see :func:`web_analytics.api.problems.public_text`."""
+    if code := failure["error_code"]:
+        return f"ClickHouse, code {code}: {meaning_of(code)}. The task's log has the whole message."
+    if strategy := re.match(r"The team selection strategy \w+ failed", failure["reason"]):
+        return f"{strategy[0]}. The task's log has the whole message."
+    return failure["reason"]
 
 
 def read_decisions(clickhouse: ClickHouse) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from web_analytics.api.coverage import content
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep, connect
+from web_analytics.api.limits import in_own_thread
 from web_analytics.api.security import CurrentUser, may, reader
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.errors import BadSetting, QueryFailed
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 router = APIRouter(prefix="/coverage", tags=["coverage"])
 
 STATIC = Path(__file__).resolve().parent / "static"
+PREPARE_SECONDS = 600
 # The DAGs that the page has a button for.
 STARTABLE = ("web_analytics_backfill", "web_analytics_validate")
 HEADERS = {
@@ -53,7 +55,6 @@ def _answer(body: Any, clickhouse: ClickHouse) -> JSONResponse:
         body,
         headers={
             "Server-Timing": f'clickhouse;dur={spent:.0f};desc="{len(clickhouse.statistics)} queries, {rows} rows read"',
-            "Cache-Control": "no-store",
         },
     )
 
@@ -73,6 +74,7 @@ def static_file(name: str) -> Response:
 
 
 @router.get("/data", dependencies=[Depends(reader)])
+@in_own_thread
 def data(
     clickhouse: ClickHouseDep,
     settings: SettingsDep,
@@ -117,6 +119,7 @@ def data(
 
 
 @router.get("/cells/{team_id}/{day}", dependencies=[Depends(reader)])
+@in_own_thread
 def cell(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: str, day: date) -> Response:
     """The numbers of one team's day."""
     try:
@@ -128,6 +131,7 @@ def cell(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: str, day: da
 
 
 @router.get("/decisions", dependencies=[Depends(reader)])
+@in_own_thread
 def decisions(clickhouse: ClickHouseDep) -> Response:
     """The newest decisions with their reasons, skips too."""
     return _answer({"decisions": content.read_decisions(clickhouse)}, clickhouse)
@@ -145,7 +149,7 @@ def prepare() -> None:
     for region in ("", *region_names()):
         try:
             settings = Settings.of_region(region)
-            with connect(settings) as clickhouse:
+            with connect(settings, PREPARE_SECONDS) as clickhouse:
                 content.prepare_year(clickhouse, settings, datetime.now(UTC))
         except (BadSetting, QueryFailed, TeamSelectionFailed, AirflowException) as error:
             # Nothing that was asked for has failed: whoever asks is told the same.

@@ -16,8 +16,9 @@ from datetime import date
 from itertools import product
 from typing import Any
 
-from web_analytics.clickhouse.connection import ClickHouse, teams_table
+from web_analytics.clickhouse.connection import TOO_LATE, ClickHouse, teams_table
 from web_analytics.detection import activity, detector
+from web_analytics.errors import QueryFailed
 from web_analytics.rules.partitions import DateRange
 from web_analytics.rules.states import GAP_KINDS
 from web_analytics.settings import Settings
@@ -32,6 +33,8 @@ TABLE_NAMES = (
 MONTHS_KEPT = 52
 # Each is one stream in ClickHouse, and takes about 130 MB there for 20,000 teams.
 MONTHS_AT_ONCE = 4
+STATEMENT = "api/count_gaps_of_teams"
+CANCELLED = 394
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,16 @@ class GapCounts:
             if len(self._kept) > MONTHS_KEPT:
                 self._kept.popitem(last=False)
         if is_known:
-            return answer.result()
+            try:
+                return answer.result(clickhouse.seconds_left)
+            except TimeoutError:
+                reason = "another request is still asking the same"
+                raise QueryFailed(STATEMENT, clickhouse.origin, TOO_LATE, reason) from None
+            except QueryFailed as error:
+                if error.code != CANCELLED:
+                    raise
+                # The client who had asked is gone; this one waits.
+                return _ask(clickhouse, query, team_ids)
         # A scan of the source sees what no part of these tables shows.
         is_worth_keeping = False
         try:
@@ -181,7 +193,7 @@ def _ask(
 ) -> dict[int, TeamGaps]:
     with clickhouse.another() as connection:
         rows = connection.query(
-            "api/count_gaps_of_teams",
+            STATEMENT,
             query.parameters,
             query.names,
             external_tables=[teams_table(team_ids)],

@@ -29,8 +29,16 @@ export class Refused extends Error {
   }
 }
 
-async function request(path, options) {
+const TRIES = 4;
+
+async function request(path, options, triesLeft = TRIES - 1) {
   const answer = await fetch(BASE + path, { credentials: "same-origin", ...options });
+  const pause = answer.headers.get("Retry-After");
+  if (answer.status === 503 && pause && triesLeft > 0) {
+    // The server answers too many others; it has not begun with this.
+    await new Promise((resolve) => setTimeout(resolve, 1000 * pause));
+    return request(path, options, triesLeft - 1);
+  }
   if (answer.ok) {
     return answer.json();
   }
