@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from web_analytics.clickhouse import sql
@@ -82,6 +83,9 @@ TOO_LATE = 159
 
 LOGGED_PARAMETERS = ("partition_date", "date_start", "date_end", "table_name")
 
+# The types of columns that hold instants begin with these.
+INSTANTS = ("DateTime", "Nullable(DateTime")
+
 Row = dict[str, Any]
 Parameters = Mapping[str, Any]
 
@@ -95,6 +99,13 @@ class QueryStatistics:
     rows_read: int
     bytes_read: int
     rows_written: int
+
+
+def _in_utc(instant: datetime | None) -> datetime | None:
+    """Of a column without a zone the driver gives an instant without one: it is in UTC (session_timezone)."""
+    if instant is None:
+        return None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _is_repeated(code: int) -> bool:
@@ -223,7 +234,7 @@ class ClickHouse:
         external_tables: Sequence[Mapping[str, Any]] = (),
         heavy: bool = False,
     ) -> list[Row]:
-        """The rows of the statement ``include/sql/<path>.sql``, as dictionaries by column name.
+        """The rows of the statement ``include/sql/<path>.sql``, as dictionaries by column name; instants are in UTC.
 
         :param parameters: values for the statement's ``%(name)s``.
         :param names: identifiers, see :func:`web_analytics.clickhouse.sql.render`.
@@ -231,7 +242,11 @@ class ClickHouse:
         :raises QueryFailed: whatever ClickHouse or the connection reported; never an empty result instead.
         """
         rows, columns = self._execute(path, parameters, names, external_tables, heavy)
-        return [dict(zip((name for name, _ in columns), row, strict=True)) for row in rows]
+        found = [dict(zip((name for name, _ in columns), row, strict=True)) for row in rows]
+        for name in (name for name, kind in columns if kind.startswith(INSTANTS)):
+            for row in found:
+                row[name] = _in_utc(row[name])
+        return found
 
     def run(
         self,

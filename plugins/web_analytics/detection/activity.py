@@ -69,10 +69,10 @@ def known_range(clickhouse: ClickHouse, settings: Settings) -> KnownRange:
     row = clickhouse.query("detection/read_known_range", {"source": settings.source})[0]
     return KnownRange(
         known_from=row["known_from"] if row["scans"] else None,
-        watermark=_in_utc(row["watermark"]),
-        scanned_at=_in_utc(row["scanned_at"]) if row["scans"] else None,
-        reconciled_at=_in_utc(row["reconciled_at"]),
-        server_now=_in_utc(row["server_now"]),
+        watermark=row["watermark"],
+        scanned_at=row["scanned_at"] if row["scans"] else None,
+        reconciled_at=row["reconciled_at"],
+        server_now=row["server_now"],
         has_part_name=bool(row["has_part_name"]),
     )
 
@@ -122,7 +122,7 @@ def _scan(clickhouse: ClickHouse, settings: Settings, known: KnownRange, kind: s
         newest = clickhouse.query(
             "detection/newest_ingested", {"since": as_text(since), "now": as_text(known.server_now)}
         )[0]["newest"]
-        watermark = max(known.watermark, _in_utc(newest))
+        watermark = max(known.watermark, newest)
     clickhouse.run(
         "detection/record_activity_scan",
         {
@@ -142,10 +142,6 @@ def _scan(clickhouse: ClickHouse, settings: Settings, known: KnownRange, kind: s
         done.rows_read,
         done.seconds,
     )
-
-
-def _in_utc(instant: datetime) -> datetime:
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def as_text(instant: datetime) -> str:

@@ -137,14 +137,11 @@ def measure(
         enabled_teams=len(teams),
         teams_with_data=freshness["teams_with_data"],
         oldest_gap_since=health.gap_since(covered.oldest_gap, previous, settings.settling),
-        last_decision_at=_utc(runs["last_decision_at"]) if runs["decisions"] else None,
-        last_success_at=_utc(runs["last_success_at"]) if runs["successes"] else None,
+        last_decision_at=runs["last_decision_at"] if runs["decisions"] else None,
+        last_success_at=runs["last_success_at"] if runs["successes"] else None,
         attempts=attempts["attempts"],
         succeeded=attempts["succeeded"],
-        failures=tuple(
-            {**row, "first_at": _utc(row["first_at"]), "last_at": _utc(row["last_at"])}
-            for row in clickhouse.query("tasks/failures_by_code", since)
-        ),
+        failures=tuple(clickhouse.query("tasks/failures_by_code", since)),
         leftovers=tuple(day.isoformat() for day in leftovers(clickhouse, settings, now)),
         activity_lag_hours=_hours(known.scanned_at, now) if activity.is_kept(settings) else None,
         days=days,
@@ -281,10 +278,6 @@ def describe(judged: Health, numbers: dict[str, float]) -> str:
     ]
     lines += [f"  {name:<28}{value:>18,}" for name, value in sorted(numbers.items())]
     return "\n".join(lines)
-
-
-def _utc(instant: datetime) -> datetime:
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _hours(instant: datetime | None, now: datetime) -> float | None:

@@ -338,6 +338,5 @@ def range_around(dates: Sequence[date], now: datetime, settings: Settings) -> Da
 
 
 def instant(moment: datetime) -> str | None:
-    """In ISO 8601 with its zone; None for ClickHouse's zero. What the driver gives without a zone is UTC."""
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return None if aware.year == 1970 else aware.isoformat()
+    """In ISO 8601 with its zone; None for ClickHouse's zero."""
+    return None if moment.year == 1970 else moment.isoformat()
