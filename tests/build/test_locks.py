@@ -192,7 +192,7 @@ def test_a_zombie_of_the_old_owner_can_publish_nothing(source, settings, days):
 
 
 def test_ten_builds_of_one_date_at_once_lose_and_double_nothing(source, settings, days):
-    """Defect 19: two runs of one date at once doubled or lost teams."""
+    """Two runs of one date at once doubled or lost teams."""
     [day] = days(1)
     teams = list(range(1, 11))
     source.enable(*teams)

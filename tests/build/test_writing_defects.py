@@ -1,4 +1,4 @@
-"""Defects 10–14 of DESIGN §7: what the earlier systems lost, doubled or deleted while writing.
+"""What the earlier systems lost, doubled or deleted while writing.
 
 Each test also writes the defective way, on the same data, and shows that the result is wrong there.
 """

@@ -42,7 +42,7 @@ def born(session: str) -> datetime | None:
 
 
 def python_truth(rows, minutes: int) -> dict:
-    """DESIGN's rules in plain Python: (team, day) -> pageviews, sessions, bounces, duration, left_out."""
+    """The rules of docs/semantics.md in plain Python: (team, day) -> pageviews, sessions, bounces, duration, left_out."""
     width = minutes * 60 * 1_000_000
     newest: dict = {}
     for identity, event, timestamp, team_id, session, arrived_second, inserted_at, _ in rows:

@@ -1,4 +1,4 @@
-"""Defects 1–8 and 20 of DESIGN §7: what the earlier systems looked for and did not find, or found for ever.
+"""What the earlier systems looked for and did not find, or found for ever.
 
 Each test also runs the defective query on the same data and shows that it gives the wrong answer there, so that
 the data would reveal the defect in this package.

@@ -1,4 +1,4 @@
-"""The kinds of gap of DESIGN §1, told apart on the engine, in their order of precedence, and healed."""
+"""The kinds of gap, told apart on the engine, in their order of precedence, and healed."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def text_of(arrived: dict) -> str:
 
 
 def test_a_failed_backfill_is_one_message_on_each_channel(unbuildable, slack, mail, posthog, run_dag, days):
-    """DESIGN §7, 21: alerts were only written to a log."""
+    """Alerts were only written to a log."""
     run = run_dag(BACKFILL)
     assert run.state == "failed"
     assert run.states["build_date.insert_bounces"] == ["failed"] * 3

@@ -63,7 +63,7 @@ def parse(**conf) -> BackfillConf:
 
 
 def is_valid(conf: BackfillConf) -> bool:
-    """The ranges of DESIGN §4, on types that cannot lie."""
+    """The accepted ranges, on types that cannot lie."""
     numbers = (
         (conf.days_back, 1, 365),
         (conf.max_partitions, 1, 100),

@@ -16,7 +16,7 @@ from web_analytics.settings import Settings, settings_table
 
 VARIABLES = {each.metadata["variable"]: each for each in fields(Settings)}
 
-# The table of DESIGN §5 and what was added since.
+# Every setting: what it accepts and what that means.
 DEFAULTS = {
     "WEB_ANALYTICS_BACKFILL_LOOKBACK_DAYS": 30,
     "WEB_ANALYTICS_BACKFILL_MAX_PARTITIONS_PER_RUN": 7,

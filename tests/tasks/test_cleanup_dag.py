@@ -128,7 +128,7 @@ def test_approved_deletes_exactly_the_team_and_the_days(built, source, run_dag, 
     expected = [[row for row in rows if not (row[0] == 2 and row[1] in days(2))] for rows in before]
     assert merged_totals(built) == expected
     assert leftovers(built) == []
-    # DESIGN §7, 17: nobody asked to disable it.
+    # Nobody asked to disable it.
     assert enabled_teams(built) == [1, 2, 3]
     rows = cleanups(built)
     assert sorted((row[0], row[1]) for row in rows) == sorted((day, "succeeded") for day in days(2))
@@ -193,7 +193,7 @@ def test_the_team_is_disabled_only_when_asked(built, run_dag, conf):
 
 
 def test_a_team_that_is_alone_on_a_day(source, settings, run_dag, days, conf):
-    """DESIGN §7, 13: the day is dropped, since REPLACE from nothing is refused or does nothing."""
+    """The day is dropped, since REPLACE from nothing is refused or does nothing."""
     source.enable(2)
     source.visits([2], days(1))
     steps.build_partition(source.clickhouse, settings, days(1)[0], [2])
@@ -234,7 +234,7 @@ def test_rows_that_came_after_they_were_shown_are_not_deleted(built, source, set
 
 
 def test_an_error_is_not_swallowed(built, run_dag, days, conf):
-    """DESIGN §7, 17: the ledger cannot be written, the run fails, says so, and disables nobody."""
+    """The ledger cannot be written, the run fails, says so, and disables nobody."""
 
     def break_and_approve(session, task_instance):
         built.client.execute("RENAME TABLE web_analytics_backfill_ledger TO ledger_elsewhere")
@@ -267,7 +267,7 @@ def test_nothing_stored_is_nothing_to_delete(built, run_dag, conf):
     ],
 )
 def test_bad_conf_is_refused_before_any_query(built, run_dag, conf, bad):
-    """DESIGN §7, 17: dates were pasted into SQL."""
+    """Dates were pasted into SQL."""
     before = fingerprint(built)
     run = None
     with contextlib.suppress(ParamValidationError):  # Airflow refuses some of these before the first task

@@ -151,7 +151,7 @@ def test_no_team_is_no_error(source, run_dag):
 
 
 def test_a_failed_query_fails_the_task(gappy, run_dag):
-    """DESIGN §7, 3: a failed query counted as nothing missing."""
+    """A failed query counted as nothing missing."""
     gappy.clickhouse.client.execute("DROP VIEW web_analytics_source_events")
     run = run_dag(DAG)
     assert run.state == "failed"

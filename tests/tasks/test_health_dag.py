@@ -74,7 +74,7 @@ def test_a_complete_state_is_ok_with_its_metrics(with_data, run_dag, days):
 
 
 def test_the_coverage_is_never_null(complete, run_dag, days):
-    """DESIGN §7, 21: the coverage metric was always null."""
+    """The coverage metric was always null."""
     admin = complete.clickhouse.client
     day = days(2)[1]
     admin.execute(

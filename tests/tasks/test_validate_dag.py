@@ -46,7 +46,7 @@ def test_exact_days_pass_and_are_logged(built, run_dag, days):
 
 
 def test_doubled_rows_fail_the_run(built, run_dag, days):
-    """DESIGN §7, 16: a validation that only counts rows sees nothing wrong here."""
+    """A validation that only counts rows sees nothing wrong here."""
     day = days(3)[1]
     built.client.execute(
         "INSERT INTO web_pre_aggregated_bounces SELECT * FROM web_pre_aggregated_bounces "
@@ -86,7 +86,7 @@ def test_the_command_in_the_report_repairs_what_was_found(built, settings, run_d
 
 
 def test_a_missing_day_fails_although_nothing_is_there_to_count(built, run_dag, days):
-    """DESIGN §7, 16: zero rows were "completed"."""
+    """Zero rows were "completed"."""
     day = days(3)[0]
     for table in ("stats", "bounces"):
         built.client.execute(f"ALTER TABLE web_pre_aggregated_{table} DROP PARTITION {day:%Y%m%d}")
@@ -150,7 +150,7 @@ def test_a_team_that_is_not_selected_is_refused(built, run_dag):
 
 
 def test_rows_of_another_bucket_width_are_refused(built, source, run_dag, days):
-    """DESIGN §7, 14: daily rows beside hourly ones."""
+    """Daily rows beside hourly ones."""
     built.client.execute(
         "INSERT INTO web_pre_aggregated_stats SELECT * REPLACE (period_bucket + INTERVAL 15 MINUTE AS period_bucket) "
         f"FROM web_pre_aggregated_stats WHERE toDate(period_bucket) = '{days(1)[0]}' AND team_id = 1"

@@ -28,7 +28,7 @@ def notifications(posthog_db):
 
 
 def test_only_a_real_change_from_off_to_on_notifies(posthog_db, notifications):
-    """Defect 18: a handler that compared a row with itself never fired."""
+    """A handler that compared a row with itself never fired."""
     for team_id, before in ((1, False), (2, None), (3, True)):
         posthog_db.switch(team_id, before)
     assert notifications(lambda: posthog_db.switch(1)) == ["1"]

@@ -18,7 +18,7 @@ from web_analytics.settings import Settings, strategy_names
 from web_analytics.teams import strategies
 from web_analytics.teams.selection import TeamSelectionFailed, is_rolled_out, select_teams
 
-DESIGN = {"teams_table", "environment_variable", "high_pageviews", "project_settings"}
+STRATEGIES = {"teams_table", "environment_variable", "high_pageviews", "project_settings"}
 
 
 def chosen(*names: str, **others: object) -> Settings:
@@ -31,7 +31,7 @@ def chosen(*names: str, **others: object) -> Settings:
 
 
 def test_the_strategies_of_the_contract_are_there():
-    assert set(strategy_names()) == DESIGN
+    assert set(strategy_names()) == STRATEGIES
     assert all(callable(strategies.load(name)) for name in strategy_names())
 
 
@@ -82,7 +82,7 @@ def test_all_together_are_a_union_with_the_count_of_each(source, posthog_db):
     posthog_db.switch(2)
     posthog_db.switch(3)
     source.visits([4], list(lookback(datetime.now(UTC).date(), 30)), per_day=1)
-    settings = chosen(*DESIGN, enabled_team_ids="1,5")
+    settings = chosen(*STRATEGIES, enabled_team_ids="1,5")
     selected = select_teams(source.clickhouse, settings)
     assert selected.team_ids == {1, 2, 3, 4, 5}
     assert selected.per_strategy == {

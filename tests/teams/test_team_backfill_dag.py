@@ -70,7 +70,7 @@ def test_one_run_takes_every_waiting_team_and_a_second_finds_nobody(source, run_
 
 
 def test_a_burst_of_fifty_is_one_run(source, run_dag, days):
-    """Defect 2: of a list of ids only the last team was looked at."""
+    """Of a list of ids only the last team was looked at."""
     teams = list(range(1, 51))
     enable(source, *teams)
     source.visits(teams, days(3), per_day=1)
@@ -82,7 +82,7 @@ def test_a_burst_of_fifty_is_one_run(source, run_dag, days):
 
 
 def test_each_team_has_its_own_period_in_its_own_time_zone(source, run_dag, days, settings, admin):
-    """Defects 4 and 15: one set of dates for all teams, and local days in the wrong partitions."""
+    """One set of dates for all teams, and local days in the wrong partitions."""
     admin.execute(
         "INSERT INTO web_pre_aggregated_teams (team_id, timezone, backfill_days) VALUES",
         [(1, "UTC", 2), (2, "Asia/Tokyo", 2), (3, "America/New_York", 3)],
@@ -238,7 +238,7 @@ def test_a_bad_zone_fails_its_team_and_not_the_others(source, run_dag, days, adm
 
 
 def test_a_date_that_fails_leaves_its_teams_waiting(source, run_dag, days, admin):
-    """Only those teams: the others' days are their own (defect 4)."""
+    """Only those teams: the others' days are their own."""
     enable(source, 1, 2)
     source.visits([1], days(2), per_day=1)
     source.visits([2], days(1), per_day=1)
