@@ -64,7 +64,7 @@ def triggers() -> list[tuple[str, dict]]:
 
 
 def test_every_block_says_what_it_is():
-    assert {block.kind for block in blocks()} <= {"sh", "python", "sql", "json", "ini", "text"}
+    assert {block.kind for block in blocks()} <= {"sh", "python", "sql", "json", "ini", "mermaid", "text"}
     assert len(documented_commands()) >= 30
 
 
