@@ -25,6 +25,7 @@ from web_analytics.rules.commands import trigger_command
 from web_analytics.rules.partitions import ONE_DAY
 from web_analytics.settings import Settings
 from web_analytics.tables import BOUNCES, STATS, TABLES, PreAggregatedTable
+from web_analytics.text_tables import text_table
 
 log = logging.getLogger(__name__)
 
@@ -340,24 +341,29 @@ def worst(results: Iterable[DayResult]) -> list[Difference]:
 
 def describe(results: Sequence[DayResult]) -> str:
     """The outcome as two aligned tables: the days, then the worst differences."""
-    lines = [f"{'date':<12}{'verdict':<18}{'teams':>8}{'pageviews':>12}{'left out':>10}"]
-    lines[0] += "".join(f"{name:>9}" for name in VERDICTS[1:])
-    for result in results:
-        lines.append(
-            f"{result.day:<12}{result.verdict:<18}{result.teams:>8}{result.pageviews:>12}{result.left_out:>10}"
-            + "".join(f"{result.verdicts.get(name, 0):>9}" for name in VERDICTS[1:])
-        )
-    if differences := worst(results):
-        lines += [
-            "",
-            f"{'date':<12}{'team':>12}  {'table':<28}{'verdict':<9}{'measure':<18}{'expected':>14}{'found':>14}",
-        ]
-        lines += [
-            f"{each.day:<12}{each.team_id:>12}  {each.table_name:<28}{each.verdict:<9}{each.measure:<18}"
-            f"{each.expected:>14}{each.found:>14}"
+    days = text_table(
+        ("date", "verdict", "teams", "pageviews", "left out", *VERDICTS[1:]),
+        [
+            (
+                result.day,
+                result.verdict,
+                result.teams,
+                result.pageviews,
+                result.left_out,
+                *(result.verdicts.get(name, 0) for name in VERDICTS[1:]),
+            )
+            for result in results
+        ],
+    )
+    if not (differences := worst(results)):
+        return days
+    return f"{days}\n\n" + text_table(
+        ("date", "team", "table", "verdict", "measure", "expected", "found"),
+        [
+            (each.day, each.team_id, each.table_name, each.verdict, each.measure, each.expected, each.found)
             for each in differences
-        ]
-    return "\n".join(lines)
+        ],
+    )
 
 
 def failure_sentence(results: Sequence[DayResult]) -> str:

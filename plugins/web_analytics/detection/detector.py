@@ -22,6 +22,7 @@ from web_analytics.rules.partitions import (
 )
 from web_analytics.rules.states import COMPLETE, GAP_KINDS, MISSING
 from web_analytics.settings import Settings
+from web_analytics.text_tables import text_table
 
 # The comprehensive run: of the two schedules, the one that fires at this time.
 NIGHTLY = time(2, 0)
@@ -231,13 +232,19 @@ def describe_plan(
     dates: Sequence[date], gaps: Sequence[GapCount], estimates: dict[date, dict[str, int]]
 ) -> str:
     """The plan of a dry run as an aligned table."""
-    lines = [f"{'date':<12}{'table':<32}{'state':<14}{'teams':>8}{'pageviews':>12}{'rows to read':>14}"]
-    for day in dates:
-        read = estimates.get(day, {}).get("rows", 0)
-        for gap in gaps:
-            if gap.partition_date == day:
-                lines.append(
-                    f"{day!s:<12}{gap.table_name:<32}{gap.state:<14}{gap.teams:>8}"
-                    f"{gap.source_pageviews:>12}{read:>14}"
-                )
-    return "\n".join(lines)
+    return text_table(
+        ("date", "table", "state", "teams", "pageviews", "rows to read"),
+        [
+            (
+                day,
+                gap.table_name,
+                gap.state,
+                gap.teams,
+                gap.source_pageviews,
+                estimates.get(day, {}).get("rows", 0),
+            )
+            for day in dates
+            for gap in gaps
+            if gap.partition_date == day
+        ],
+    )

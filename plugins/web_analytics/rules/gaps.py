@@ -10,6 +10,7 @@ from typing import Any
 from web_analytics.rules.commands import trigger_command
 from web_analytics.rules.partitions import ONE_DAY, DateRange, chunks, closed_at
 from web_analytics.rules.states import COMPLETE, GAP_KINDS, IDLE, MISSING, OPEN
+from web_analytics.text_tables import text_table
 
 MAX_DATES_PER_RUN = 100
 
@@ -169,15 +170,20 @@ def fill_all_command(
 
 def describe(gaps: Sequence[Gap], suffix: str) -> str:
     """The gaps as an aligned table."""
-    digits = max([6, *(len(str(gap.team_id)) for gap in gaps)])
-    lines = [
-        f"{'table':<28}{'team':>{digits}}  {'kind':<14}{'from':<12}{'before':<12}{'days':>5}{'age h':>9}"
-        f"{'pageviews':>12}  to fill it"
-    ]
-    for gap in gaps:
-        age = "" if gap.age_hours is None else f"{gap.age_hours:.1f}"
-        lines.append(
-            f"{gap.table_name:<28}{gap.team_id:>{digits}}  {gap.kind:<14}{gap.partitions.start!s:<12}"
-            f"{gap.partitions.end!s:<12}{len(gap.partitions):>5}{age:>9}{gap.source_pageviews:>12}  {gap.command(suffix)}"
-        )
-    return "\n".join(line.rstrip() for line in lines)
+    return text_table(
+        ("table", "team", "kind", "from", "before", "days", "age h", "pageviews", "to fill it"),
+        [
+            (
+                gap.table_name,
+                gap.team_id,
+                gap.kind,
+                gap.partitions.start,
+                gap.partitions.end,
+                len(gap.partitions),
+                gap.age_hours,
+                gap.source_pageviews,
+                gap.command(suffix),
+            )
+            for gap in gaps
+        ],
+    )

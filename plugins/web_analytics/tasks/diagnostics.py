@@ -21,6 +21,7 @@ from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
 from web_analytics.tasks.runtime import current_conf, current_task, open_clickhouse
 from web_analytics.teams.selection import TeamSelection, select_teams
+from web_analytics.text_tables import text_table
 
 log = logging.getLogger(__name__)
 
@@ -101,18 +102,19 @@ def totals(counts: Sequence[GapCount], table_name: str) -> dict[str, Any]:
 
 def describe_totals(tables: dict[str, dict[str, Any]]) -> str:
     states = (COMPLETE, *GAP_KINDS)
-    lines = [
-        f"{'team-days of':<28}"
-        + "".join(f"{state:>14}" for state in states)
-        + f"{'days':>7}  {'oldest':<12}{'pageviews':>12}"
-    ]
-    for name, counted in tables.items():
-        lines.append(
-            f"{name:<28}"
-            + "".join(f"{counted[state]:>14}" for state in states)
-            + f"{counted['days_with_gaps']:>7}  {counted['oldest_gap'] or '-':<12}{counted['source_pageviews']:>12}"
-        )
-    return "\n".join(lines)
+    return text_table(
+        ("team-days of", *states, "days", "oldest", "pageviews"),
+        [
+            (
+                name,
+                *(counted[state] for state in states),
+                counted["days_with_gaps"],
+                counted["oldest_gap"] or "-",
+                counted["source_pageviews"],
+            )
+            for name, counted in tables.items()
+        ],
+    )
 
 
 def show_data_gaps() -> dict[str, Any]:

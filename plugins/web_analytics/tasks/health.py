@@ -25,6 +25,7 @@ from web_analytics.rules.states import COMPLETE, GAP_KINDS
 from web_analytics.settings import Settings
 from web_analytics.tasks.runtime import current_conf, current_task, open_clickhouse, run_activity
 from web_analytics.teams.selection import TeamSelection, select_teams
+from web_analytics.text_tables import text_table
 
 log = logging.getLogger(__name__)
 
@@ -276,8 +277,7 @@ def describe(judged: Health, numbers: dict[str, float]) -> str:
         f"{reason.severity:<10}{reason.text}" + (f"; run: {reason.command}" if reason.command else "")
         for reason in judged.reasons
     ]
-    lines += [f"  {name:<28}{value:>18,}" for name, value in sorted(numbers.items())]
-    return "\n".join(lines)
+    return "\n".join([*lines, text_table(("metric", "value"), sorted(numbers.items()), number=",.15g")])
 
 
 def _hours(instant: datetime | None, now: datetime) -> float | None:

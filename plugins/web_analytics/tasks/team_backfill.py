@@ -28,6 +28,7 @@ from web_analytics.tasks.runtime import current_conf, current_task, label_map_in
 from web_analytics.teams import first_backfills
 from web_analytics.teams.first_backfills import NO_DATES
 from web_analytics.teams.selection import TeamSelection, select_teams
+from web_analytics.text_tables import text_table
 
 log = logging.getLogger(__name__)
 
@@ -218,22 +219,19 @@ def describe(clickhouse: ClickHouse, settings: Settings, periods: Periods) -> st
         for row in _gaps(clickhouse, settings, dates, team_ids, (*LACKING, COMPLETE)):
             is_complete = row["stats_state"] == row["bounces_state"] == COMPLETE
             (complete if is_complete else lacking)[row["partition_date"]].add(row["team_id"])
-    lines = [
-        f"{'date':<12}{'exists (teams)':>16}{'to build (teams)':>18}{'rows to read':>14}{'MB to read':>12}"
-    ]
+    lines: list[tuple[Any, ...]] = []
     total_rows, total_bytes = 0, 0.0
     for day in newest_first((*complete, *lacking)):
         rows, size = _estimate(clickhouse, day, lacking[day]) if lacking[day] else (0, 0.0)
         total_rows, total_bytes = total_rows + rows, total_bytes + size
-        lines.append(
-            f"{day!s:<12}{len(complete[day]):>16}{len(lacking[day]):>18}{rows:>14}{size / 1e6:>12.1f}"
-        )
-    lines.append(f"{'total':<12}{'':>16}{'':>18}{total_rows:>14}{total_bytes / 1e6:>12.1f}")
-    lines += [
+        lines.append((day, len(complete[day]), len(lacking[day]), rows, size / 1e6))
+    lines.append(("total", None, None, total_rows, total_bytes / 1e6))
+    planned = text_table(("date", "exists (teams)", "to build (teams)", "rows to read", "MB to read"), lines)
+    refused = [
         f"Team {team_id} cannot be backfilled: it {reason}."
         for team_id, reason in sorted(periods.refused.items())
     ]
-    return "\n".join(lines)
+    return "\n".join([planned, *refused])
 
 
 def _teams_to_backfill(
