@@ -1,6 +1,13 @@
 -- The state of each (team, partition) in both tables: missing, inconsistent, stale, orphan, complete, small or
 -- idle, in this order of precedence (docs/semantics.md). One row per team and day that has events, rows or a ledger
 -- entry. Part of other statements.
+-- Example, run by tests/detection/test_worked_example.py: what happened to five days of a team, and what is said of them.
+--   day | what happened               | stats_state | bounces_state
+--   1   | visit, build                | complete    | complete
+--   2   | visit                       | missing     | missing
+--   3   | visit, build, lose bounces  | complete    | missing
+--   4   | visit, build, late visit    | stale       | stale
+--   5   | visit, build, lose ledger   | orphan      | orphan
 -- Parameters: date_start, date_end, min_daily_pageviews, stale_min_events. External table selected_teams (team_id).
 --   further_tables: short names of the tables beside these two, which are compared with them;
 --   activity_is_kept: from web_analytics_activity, else from a scan of the source; with_new, since: see

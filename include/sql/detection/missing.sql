@@ -1,5 +1,12 @@
 -- The team-days that lack rows in a table, from the kept activity: what detection/coverage.sql says of them, in a fifth of
 -- its time where there are many teams, since only these are looked at closely. Part of other statements.
+-- Example, the one of detection/coverage.sql; of a day with a dash no row is given:
+--   day | what happened               | stats_state | bounces_state
+--   1   | visit, build                | -           | -
+--   2   | visit                       | missing     | missing
+--   3   | visit, build, lose bounces  | complete    | missing
+--   4   | visit, build, late visit    | -           | -
+--   5   | visit, build, lose ledger   | -           | -
 -- Parameters: date_start, date_end (at most 64 days), min_daily_pageviews. External table selected_teams (team_id).
 -- Columns: those of detection/coverage.sql; a state other than missing and small is not told exactly.
 {% macro days_of_teams(table) -%}
