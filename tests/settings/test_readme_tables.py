@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 
 import pytest
 
@@ -44,6 +45,16 @@ def test_every_setting_is_in_the_readme_with_default_and_meaning(readme):
     assert len(rows) == len(settings_table())
     for row, (variable, default, accepted, meaning) in zip(rows, settings_table(), strict=True):
         assert row == f"| `{variable}` | {f'`{default}`' if default else 'empty'} | {accepted} | {meaning} |"
+
+
+def test_what_is_said_of_who_sets_a_setting_names_settings(generate):
+    from web_analytics.settings import settings_table
+
+    operations = generate.OPERATIONS.read_text(encoding="utf-8")
+    section = operations.split("## Who sets which variable")[1].split("\n## ")[0]
+    named = {f"WEB_ANALYTICS_{name}" for name in re.findall("`([A-Z][A-Z_]*[A-Z])`", section)}
+    assert len(named) > 20
+    assert named <= {variable for variable, *_ in settings_table()}
 
 
 def test_every_dag_is_in_the_readme_with_schedule_and_params(readme, dag_bag):
