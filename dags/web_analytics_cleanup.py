@@ -10,6 +10,7 @@ nothing (for wrong numbers a rebuild is enough: `web_analytics_validate` names t
 **By hand:** first `{"team_id": 12, "date_start": "2026-01-01", "date_end": "2026-01-08"}` (date_end is excluded):
 a dry run, the default; `show` counts what would be deleted. Then the same with `"dry_run": false`: the run waits at
 `approve` until a person answers in the UI under Required Actions; without an answer within 24 hours it is rejected.
+With the setting `WEB_ANALYTICS_CLEANUP_SECOND_PERSON` whoever triggered the run cannot approve it.
 `"disable_team": true` also disables the team once everything is deleted; otherwise an enabled team's days are built
 again by the next backfill that looks at them. More than 30 days only with `"allow_long_range": true`.
 

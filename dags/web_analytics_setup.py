@@ -5,8 +5,9 @@ Creates, in the database of the ClickHouse connection, everything this package n
 the registry of teams and its dictionary, ledger, log and plans, and the view `web_analytics_source_events` on
 your events; and in Airflow the pool `web_analytics_backfill`.
 
-**When to run it:** once after installing, after every upgrade, and after the `events` table got new
-materialized columns. Running it again changes nothing else.
+**When to run it:** once after installing, after every upgrade, after the `events` table got new materialized
+columns, and after a password of the connection has changed (the dictionary signs in with it). Running it again
+changes nothing else.
 
 **If it fails:** `create_source_view` names the column that your source lacks (docs/sources.md); an error with
 code 60 says that the `events` table is not in the connection's database; 497 that the connection's user lacks

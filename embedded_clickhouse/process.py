@@ -16,12 +16,15 @@ ROOT = Path(__file__).resolve().parent.parent
 class EmbeddedClickHouse:
     """A server process on the data directory `path`; a context manager, or start() and stop().
 
-    `user` is "NAME:PASSWORD"; without it the user is "default" with an empty password. What the
+    `user` is "NAME:PASSWORD"; without it the user is "default" with an empty password. `more_users` are of the
+    same form. What the
     server writes goes to `log_file`, by default "<path>.log". With port 0 each start picks a free
     port. A server that does not get ready raises RuntimeError with the end of its log.
     """
 
-    def __init__(self, path, port=0, user=None, config_file=None, *, log_file=None, start_timeout=60):
+    def __init__(
+        self, path, port=0, user=None, config_file=None, *, more_users=(), log_file=None, start_timeout=60
+    ):
         self.path = Path(path).absolute()
         self.host, self.port, self.pid = "127.0.0.1", port, None
         self.user, self.password = (user or "default:").split(":", 1)
@@ -38,7 +41,8 @@ class EmbeddedClickHouse:
             "--port",
             str(port),
         ]
-        self._command += ["--user", user] if user else []
+        for each in [*([user] if user else []), *more_users]:
+            self._command += ["--user", each]
         self._command += ["--config-file", os.path.abspath(config_file)] if config_file else []
         self._process = None
 

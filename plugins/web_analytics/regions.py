@@ -14,6 +14,8 @@ REGION_SEPARATOR = "__"
 
 _REGIONS_VARIABLE = "WEB_ANALYTICS_REGIONS"
 
+_OPTIONAL_CONNECTIONS = ("WEB_ANALYTICS_SETUP_CONN_ID", "WEB_ANALYTICS_READER_CONN_ID")
+
 _REGION_NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 
 
@@ -58,7 +60,8 @@ def environment_of(environment: Mapping[str, str], suffix: str) -> dict[str, str
     if not environment.get(connection, "").strip():
         raise BadSetting(connection, "", "the id of the Airflow connection of this region")
     own = {name.removesuffix(ending): value for name, value in environment.items() if name.endswith(ending)}
-    return {**environment, **own}
+    # Another installation's: where the region has none of these, it is its one connection.
+    return {**environment, **dict.fromkeys(_OPTIONAL_CONNECTIONS, ""), **own}
 
 
 def for_each_region(create_dag: Callable[[], Any]) -> Any:

@@ -6,6 +6,7 @@ python -m web_analytics.rights DATABASE [--prefix NAME] | clickhouse-client --mu
 from __future__ import annotations
 
 import argparse
+import re
 
 from web_analytics.clickhouse import sql
 
@@ -23,6 +24,16 @@ def statements(database: str, prefix: str = "web_analytics") -> list[str]:
         names: sql.Names = {"database": database, "role": f"{prefix}_{role}"}
         rendered += [sql.render("rights/create_role", names), sql.render(f"rights/grant_{role}", names)]
     return rendered
+
+
+def grant_without_role(database: str, role: str) -> str:
+    """What one of ROLES may do, as GRANT without TO: how ClickHouse's users.xml has the rights of a user.
+
+    :raises ValueError: the database is not a plain identifier.
+    """
+    text = sql.render(f"rights/grant_{role}", {"database": database, "role": "somebody"})
+    text = re.sub(r"--[^\n]*\n", "", text)
+    return " ".join(text.rsplit("TO somebody", 1)[0].split())
 
 
 def main() -> None:

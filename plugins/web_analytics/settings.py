@@ -187,6 +187,19 @@ class Settings:
         (parsers.identifier, "the id of an Airflow connection"),
         "the connection",
     )
+    setup_conn_id: str = _setting(
+        "SETUP_CONN_ID",
+        "",
+        (parsers.optional_identifier, "the id of an Airflow connection; empty: the same one"),
+        "the connection of `web_analytics_setup`, whose user alone may change the tables",
+    )
+    reader_conn_id: str = _setting(
+        "READER_CONN_ID",
+        "",
+        (parsers.optional_identifier, "the id of an Airflow connection; empty: the same one"),
+        "the connection of the coverage page, of what the API only reads, of `web_analytics_diagnostics` and of the "
+        "teams dictionary",
+    )
     topology: str = _setting(
         "TOPOLOGY",
         "single",
@@ -228,6 +241,12 @@ class Settings:
         "20",
         parsers.whole_number(1, 3600),
         "what ClickHouse spends on one request to the API or the coverage page; then it is broken off",
+    )
+    cleanup_second_person: bool = _setting(
+        "CLEANUP_SECOND_PERSON",
+        "false",
+        (parsers.boolean, "true or false"),
+        "whether a cleanup has to be approved by another person than the one who triggered it",
     )
 
     health_degraded_gap_hours: int = _setting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from compose_spec import PyCompose
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMPOSE_FILE = CHECKOUT / "docker-compose.yaml"
+
+CLICKHOUSE_USERS = CHECKOUT / "clickhouse" / "users.xml"
 
 VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?::([-?])([^}]*))?\})")
 
@@ -51,3 +54,15 @@ def load(variables: Mapping[str, str]) -> dict[str, Any]:
     merged = yaml.safe_load(interpolate(COMPOSE_FILE.read_text(), variables))
     PyCompose.from_yaml(yaml.safe_dump(merged)).validate()
     return merged
+
+
+def clickhouse_users() -> dict[str, str]:
+    """The users of ClickHouse, and from which variable each has its password."""
+    users = ElementTree.parse(CLICKHOUSE_USERS).getroot().find("users")
+    return {user.tag: user.find("password").get("from_env") for user in users}
+
+
+def clickhouse_grants() -> dict[str, str]:
+    """What each user of ClickHouse may do."""
+    users = ElementTree.parse(CLICKHOUSE_USERS).getroot().find("users")
+    return {user.tag: " ".join(user.find("grants/query").text.split()) for user in users}

@@ -1,7 +1,8 @@
 """Runs the services of docker-compose.yaml by hand: the same commands with the same environment, where only the
 names of the other containers, their ports and the image's paths are replaced by those of this machine.
 
-PostgreSQL and Redis are real; ClickHouse is the embedded engine behind the same user, password and database.
+PostgreSQL and Redis are real; ClickHouse is the embedded engine behind the same users, passwords and database, where
+each of them may do everything: tests/rights has their rights.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Stack(AirflowApi):
 
     @property
     def clickhouse_uri(self) -> str:
-        return self.environment("scheduler")["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"]
+        return self.environment("scheduler")["AIRFLOW_CONN_CLICKHOUSE_READER"]
 
     def __enter__(self) -> Stack:
         try:
@@ -133,19 +134,15 @@ class Stack(AirflowApi):
         ):
             self._start_redis()
         given = self.services["clickhouse"]["environment"]
+        owner, *others = (
+            f"{name}:{given[variable]}" for name, variable in compose_file.clickhouse_users().items()
+        )
         self._clickhouse = EmbeddedClickHouse(
-            self.home / "clickhouse",
-            port=self.ports["clickhouse"],
-            user=f"{given['CLICKHOUSE_USER']}:{given['CLICKHOUSE_PASSWORD']}",
+            self.home / "clickhouse", port=self.ports["clickhouse"], user=owner, more_users=others
         ).start()
         from clickhouse_driver import Client
 
-        with Client(
-            "127.0.0.1",
-            port=self.ports["clickhouse"],
-            user=given["CLICKHOUSE_USER"],
-            password=given["CLICKHOUSE_PASSWORD"],
-        ) as client:
+        with Client.from_url(self._clickhouse.uri()) as client:
             client.execute(f"CREATE DATABASE {given['CLICKHOUSE_DB']}")
 
     def _start_postgres(self) -> None:

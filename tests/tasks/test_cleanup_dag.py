@@ -72,11 +72,11 @@ def waiting_for_input(act):
     assert not errors
 
 
-def answer(option):
-    return waiting_for_input(answer_now(option))
+def answer(option, user="eve"):
+    return waiting_for_input(answer_now(option, user))
 
 
-def answer_now(option):
+def answer_now(option, user="eve"):
     """A person's answer, given through the code of Airflow's REST endpoint."""
 
     def act(session, task_instance):
@@ -89,7 +89,7 @@ def answer_now(option):
             dag_run_id=task_instance.run_id,
             task_id=task_instance.task_id,
             update_hitl_detail_payload=UpdateHITLDetailPayload(chosen_options=[option], params_input={}),
-            user=SimpleAuthManagerUser(username="eve", role="admin"),
+            user=SimpleAuthManagerUser(username=user, role="admin"),
             session=session,
         )
 
@@ -159,6 +159,24 @@ def test_rejected_deletes_nothing(built, run_dag, conf):
     [(_, status, reason, _)] = cleanups(built)
     assert status == "rejected"
     assert reason.startswith("rejected by eve")
+
+
+@pytest.mark.parametrize(
+    ("second_person", "user", "deletes"),
+    [("true", "dag_test", False), ("true", "eve", True), ("false", "dag_test", True)],
+)
+def test_whoever_triggers_cannot_approve_where_two_people_are_asked_for(
+    built, run_dag, conf, monkeypatch, second_person, user, deletes
+):
+    """The runs of these tests are triggered by the user dag_test."""
+    monkeypatch.setenv("WEB_ANALYTICS_CLEANUP_SECOND_PERSON", second_person)
+    before = merged_totals(built)
+    with answer("Approve", user):
+        run = run_dag(DAG, {**conf, "dry_run": False, "disable_team": True})
+    assert run.state == ("success" if deletes else "failed")
+    assert (merged_totals(built) == before) is not deletes
+    assert enabled_teams(built) == ([1, 3] if deletes else [1, 2, 3])
+    assert [row[1] for row in cleanups(built)].count("succeeded") == (3 if deletes else 0)
 
 
 def test_no_answer_in_time_is_a_rejection(built, run_dag, conf):

@@ -1,6 +1,7 @@
--- Creates the dictionary of enabled teams that queries ask with dictHas().
+-- Creates the dictionary of enabled teams that queries ask with dictHas(), or replaces it at once by one that signs in
+-- as the connection does now: readers see the old one or the new one.
 -- Parameters: query (what it loads), user and password (only where the connection has a login of its own).
-CREATE DICTIONARY IF NOT EXISTS web_pre_aggregated_teams_dict{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+CREATE OR REPLACE DICTIONARY web_pre_aggregated_teams_dict{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
 (
     team_id UInt64,
     timezone String DEFAULT 'UTC',

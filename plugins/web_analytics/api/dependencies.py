@@ -43,13 +43,14 @@ QUERY_SETTINGS = {
 }
 
 
-def connect(settings: Settings, answer_within: float, **query_settings: Any) -> ClickHouse:
+def connect(settings: Settings, conn_id: str, answer_within: float, **query_settings: Any) -> ClickHouse:
     """A connection of the API server, to be closed by the caller.
 
+    :param conn_id: another connection than that of the settings; empty for that.
     :param answer_within: seconds for everything that is asked on it.
     """
     return ClickHouse(
-        settings.clickhouse_conn_id,
+        conn_id or settings.clickhouse_conn_id,
         origin=f"web_analytics_api:{uuid.uuid4().hex}",
         heavy_settings={**query_settings, **settings.clickhouse_settings},
         pauses=(),
@@ -60,9 +61,12 @@ def connect(settings: Settings, answer_within: float, **query_settings: Any) -> 
 async def clickhouse(request: Request, settings: SettingsDep) -> AsyncGenerator[ClickHouse]:
     """A connection for one request, which has a place as long as it is asked. Nothing is connected yet: that is done
     in the thread of the endpoint."""
+    reads = request.method == "GET"
     with (
         PLACES.one(settings.api_max_requests),
-        connect(settings, settings.api_max_seconds, **QUERY_SETTINGS) as connection,
+        connect(
+            settings, settings.reader_conn_id if reads else "", settings.api_max_seconds, **QUERY_SETTINGS
+        ) as connection,
     ):
         async with ended_with_client(request, connection):
             yield connection

@@ -23,6 +23,7 @@ from web_analytics.tasks.runtime import (
     label_map_index,
     open_clickhouse,
     run_activity,
+    triggered_by,
     wait_and_run_again,
 )
 from web_analytics.teams.selection import select_teams
@@ -254,9 +255,15 @@ def _is_approved(approval: Mapping[str, Any] | None) -> bool:
 
 
 def _approver(approval: Mapping[str, Any] | None) -> str:
-    """:raises CleanupFailed: nobody approved."""
+    """:raises CleanupFailed: nobody approved, or nobody who may."""
     if not _is_approved(approval):
         raise CleanupFailed("Nothing is deleted: no person approved.")
+    user, asked_by = approval["responded_by_user"], triggered_by()
+    if Settings.load().cleanup_second_person and asked_by in (None, user["id"], user["name"]):
+        raise CleanupFailed(
+            f"Nothing is deleted: {asked_by or 'an unknown person'} triggered this run and {user['name']} approved it, but "
+            "WEB_ANALYTICS_CLEANUP_SECOND_PERSON asks for two people. Trigger the cleanup again."
+        )
     return _responder(approval)
 
 

@@ -39,7 +39,7 @@ def check_missing_data() -> dict[str, Any]:
     settings = Settings.load()
     DiagnosticsConf.parse(current_conf())
     now = datetime.now(UTC)
-    with open_clickhouse(settings, current_task()) as clickhouse:
+    with open_clickhouse(settings, current_task(), settings.reader_conn_id) as clickhouse:
         return check(clickhouse, settings, now)
 
 
@@ -124,7 +124,7 @@ def show_data_gaps() -> dict[str, Any]:
     """
     settings, conf = Settings.load(), DiagnosticsConf.parse(current_conf())
     now = datetime.now(UTC)
-    with open_clickhouse(settings, current_task()) as clickhouse:
+    with open_clickhouse(settings, current_task(), settings.reader_conn_id) as clickhouse:
         teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
         report = find_gaps(clickhouse, settings, conf, teams, now)
     found = report.pop("found")

@@ -48,6 +48,13 @@ def current_conf() -> dict[str, Any]:
     return {**dict(context["params"]), **conf}
 
 
+def triggered_by() -> str | None:
+    """The user who triggered the run; None where Airflow does not know."""
+    from airflow.sdk import get_current_context
+
+    return get_current_context()["dag_run"].triggering_user_name
+
+
 def label_map_index(label: str) -> None:
     """What the grid shows instead of the mapped task's number."""
     from airflow.sdk import get_current_context
@@ -55,13 +62,16 @@ def label_map_index(label: str) -> None:
     get_current_context()["map_label"] = label
 
 
-def open_clickhouse(settings: Settings, task: TaskIdentity) -> ClickHouse:
+def open_clickhouse(settings: Settings, task: TaskIdentity, conn_id: str = "") -> ClickHouse:
     """The connection of a running task: Airflow cancels its query when it kills or times out the task, and a
-    further try first ends what the earlier ones left running."""
+    further try first ends what the earlier ones left running.
+
+    :param conn_id: another connection than that of the settings.
+    """
     from airflow.sdk import get_current_context
 
     clickhouse = ClickHouse(
-        settings.clickhouse_conn_id,
+        conn_id or settings.clickhouse_conn_id,
         origin=task.origin,
         heavy_settings=settings.clickhouse_settings,
         topology=settings.topology,

@@ -16,7 +16,7 @@ CONNECTIONS_TRIED = 5
 
 
 def _node(settings: Settings) -> str:
-    with open_clickhouse(settings, current_task()) as clickhouse:
+    with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
         return clickhouse.query("schema/host_name")[0]["host_name"]
 
 
@@ -24,7 +24,7 @@ def create_tables() -> None:
     """:raises SchemaMismatch: the connection leads to several nodes, or a table is of another form."""
     settings = Settings.load()
     schema.check_one_node(_node(settings) for _ in range(CONNECTIONS_TRIED))
-    with open_clickhouse(settings, current_task()) as clickhouse:
+    with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
         schema.create_tables(clickhouse)
         validation.check_schema(clickhouse)  # tables that were there before stay as they are
 
@@ -34,15 +34,15 @@ def create_teams_dictionary() -> int:
     from airflow.sdk import BaseHook
 
     settings = Settings.load()
-    connection = BaseHook.get_connection(settings.clickhouse_conn_id)
-    with open_clickhouse(settings, current_task()) as clickhouse:
+    connection = BaseHook.get_connection(settings.reader_conn_id or settings.clickhouse_conn_id)
+    with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
         schema.create_teams_dictionary(clickhouse, connection.login or "", connection.password or "")
         return schema.reload_teams_dictionary(clickhouse)
 
 
 def create_source_view() -> None:
     settings = Settings.load()
-    with open_clickhouse(settings, current_task()) as clickhouse:
+    with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
         schema.create_source_view(clickhouse, settings)
 
 

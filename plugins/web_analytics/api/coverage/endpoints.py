@@ -149,7 +149,7 @@ def prepare() -> None:
     for region in ("", *region_names()):
         try:
             settings = Settings.of_region(region)
-            with connect(settings, PREPARE_SECONDS) as clickhouse:
+            with connect(settings, settings.reader_conn_id, PREPARE_SECONDS) as clickhouse:
                 content.prepare_year(clickhouse, settings, datetime.now(UTC))
         except (BadSetting, QueryFailed, TeamSelectionFailed, AirflowException) as error:
             # Nothing that was asked for has failed: whoever asks is told the same.

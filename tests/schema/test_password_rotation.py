@@ -1,0 +1,67 @@
+"""The teams dictionary signs in with a password that the connection had when it was created."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
+
+from web_analytics import schema
+from web_analytics.clickhouse.connection import ClickHouse
+
+IS_ENABLED = "SELECT dictHas(web_pre_aggregated_teams_dict, toUInt64(7))"
+
+
+def test_setup_makes_the_dictionary_anew_after_a_rotation(tmp_path, run_dag, monkeypatch):
+    from demo import sample_data
+    from embedded_clickhouse.process import EmbeddedClickHouse
+
+    def serve(password):
+        return EmbeddedClickHouse(tmp_path / "data", user=f"writer:{password}")
+
+    def connected(server):
+        monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", server.uri())
+        return ClickHouse("clickhouse_default")
+
+    with serve("before") as server, connected(server) as clickhouse:
+        sample_data.create_source(clickhouse)
+        assert run_dag("web_analytics_setup").state == "success"
+        clickhouse.client.execute(
+            "INSERT INTO web_pre_aggregated_teams (team_id, enabled) VALUES", [(7, True)]
+        )
+        schema.reload_teams_dictionary(clickhouse)
+        assert clickhouse.client.execute(IS_ENABLED) == [(1,)]
+    with serve("after") as server, connected(server) as clickhouse:
+        with pytest.raises(ServerException, match="uthentication"):
+            clickhouse.client.execute(IS_ENABLED)
+        assert run_dag("web_analytics_setup").state == "success"
+        assert clickhouse.client.execute(IS_ENABLED) == [(1,)]
+
+
+def test_readers_never_miss_the_dictionary_while_it_is_made_anew(source, clickhouse_server):
+    source.enable(7)
+    schema.reload_teams_dictionary(source.clickhouse)
+    user, password = clickhouse_server.user, clickhouse_server.password
+    [(database,)] = source.clickhouse.client.execute("SELECT currentDatabase()")
+    stop, answers = threading.Event(), []
+
+    def read():
+        with Client(
+            clickhouse_server.host, clickhouse_server.port, database, user=user, password=password
+        ) as reader:
+            while not stop.is_set():
+                try:
+                    answers.append(reader.execute(IS_ENABLED))
+                except ServerException as error:
+                    answers.append(error.code)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    for _ in range(20):
+        schema.create_teams_dictionary(source.clickhouse, user, password)
+    stop.set()
+    reading.join()
+    assert len(answers) > 20
+    assert {str(answer) for answer in answers} == {"[(1,)]"}
