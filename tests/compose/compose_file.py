@@ -14,7 +14,7 @@ from compose_spec import PyCompose
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMPOSE_FILE = CHECKOUT / "docker-compose.yaml"
 
-CLICKHOUSE_USERS = CHECKOUT / "clickhouse" / "users.xml"
+CLICKHOUSE_USERS = CHECKOUT / "clickhouse-users.xml"
 
 VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?::([-?])([^}]*))?\})")
 

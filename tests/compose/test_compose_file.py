@@ -122,7 +122,7 @@ def test_each_role_of_clickhouse_is_a_user_with_just_its_rights(compose):
         assert grants[f"web_analytics_{role}"] == rights.grant_without_role("web_analytics", role)
     assert not re.search(r"\bALL\b|GRANT OPTION|ACCESS MANAGEMENT|CREATE USER", " ".join(grants.values()))
     mounted = " ".join(compose["services"]["clickhouse"]["volumes"])
-    assert "./clickhouse/users.xml:/etc/clickhouse-server/users.d/" in mounted
+    assert "./clickhouse-users.xml:/etc/clickhouse-server/users.d/" in mounted
 
 
 def test_the_engine_takes_the_users(variables, tmp_path, monkeypatch):
