@@ -63,18 +63,22 @@ class Places:
     def __init__(self) -> None:
         self.taken = 0
 
-    @contextmanager
-    def one(self, available: int) -> Generator[None]:
-        """A place until the work is done.
-
-        :raises HTTPException: 503, all of them are taken.
-        """
+    def refuse_if_full(self, available: int) -> None:
+        """:raises HTTPException: 503, all places are taken."""
         if self.taken >= available:
             raise HTTPException(
                 503,
                 f"The API server is asking ClickHouse for {self.taken} requests already. Ask again in a moment.",
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
+
+    @contextmanager
+    def one(self, available: int) -> Generator[None]:
+        """A place until the work is done.
+
+        :raises HTTPException: 503, all of them are taken.
+        """
+        self.refuse_if_full(available)
         self.taken += 1
         try:
             yield

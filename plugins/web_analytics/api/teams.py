@@ -13,7 +13,7 @@ from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep
 from web_analytics.api.limits import in_own_thread
 from web_analytics.api.problems import Problem
 from web_analytics.api.runs import start_team_backfill
-from web_analytics.api.security import CurrentUser, editor, reader
+from web_analytics.api.security import CurrentUser, editor, reader, unless_busy
 from web_analytics.clickhouse.connection import teams_table
 from web_analytics.detection import detector
 from web_analytics.parsers import MAX_TEAM_ID
@@ -135,7 +135,7 @@ class ChangedTeam(Team):
     backfill: Started | None = Field(description="None where nothing is to be backfilled.")
 
 
-@router.get("", dependencies=[Depends(reader)])
+@router.get("", dependencies=[Depends(unless_busy), Depends(reader)])
 @in_own_thread
 def list_teams(
     clickhouse: ClickHouseDep,
@@ -150,7 +150,7 @@ def list_teams(
 
 @router.get(
     "/{team_id}",
-    dependencies=[Depends(reader)],
+    dependencies=[Depends(unless_busy), Depends(reader)],
     responses={404: {"model": Problem, "description": "Neither registered nor selected."}},
 )
 @in_own_thread
@@ -172,7 +172,7 @@ def get_team(team_id: TeamId, clickhouse: ClickHouseDep, settings: SettingsDep) 
 
 @router.put(
     "/{team_id}",
-    dependencies=[Depends(editor)],
+    dependencies=[Depends(unless_busy), Depends(editor)],
     responses={400: {"model": Problem, "description": "The body is not JSON."}},
 )
 @in_own_thread

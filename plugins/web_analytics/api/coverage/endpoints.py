@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from web_analytics.api.coverage import content
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep, connect
 from web_analytics.api.limits import in_own_thread
-from web_analytics.api.security import CurrentUser, may, reader
+from web_analytics.api.security import CurrentUser, may, reader, unless_busy
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.errors import BadSetting, QueryFailed
 from web_analytics.regions import region_names, suffix_of
@@ -73,7 +73,7 @@ def static_file(name: str) -> Response:
     return FileResponse(STATIC / name, headers=HEADERS)
 
 
-@router.get("/data", dependencies=[Depends(reader)])
+@router.get("/data", dependencies=[Depends(unless_busy), Depends(reader)])
 @in_own_thread
 def data(
     clickhouse: ClickHouseDep,
@@ -118,7 +118,7 @@ def data(
     return _answer(answer, clickhouse)
 
 
-@router.get("/cells/{team_id}/{day}", dependencies=[Depends(reader)])
+@router.get("/cells/{team_id}/{day}", dependencies=[Depends(unless_busy), Depends(reader)])
 @in_own_thread
 def cell(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: str, day: date) -> Response:
     """The numbers of one team's day."""
@@ -130,7 +130,7 @@ def cell(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: str, day: da
     return _answer(content.read_cell(clickhouse, settings, parsed, day, datetime.now(UTC)), clickhouse)
 
 
-@router.get("/decisions", dependencies=[Depends(reader)])
+@router.get("/decisions", dependencies=[Depends(unless_busy), Depends(reader)])
 @in_own_thread
 def decisions(clickhouse: ClickHouseDep) -> Response:
     """The newest decisions with their reasons, skips too."""
