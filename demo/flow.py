@@ -129,13 +129,15 @@ def verify(clickhouse: ClickHouse, settings: Settings, last_run: LastRun) -> boo
     with _step(
         f"comparing both tables with the raw events, {last_run.dates.start} to {last_run.dates.end - ONE_DAY}"
     ):
-        expected = verification.expected_rows(
-            clickhouse, last_run.dates, last_run.team_ids, settings.bucket_minutes
-        )
+        truth = verification.modelled(clickhouse, last_run.dates, last_run.team_ids, settings.bucket_minutes)
         stored = verification.stored_rows(clickhouse, last_run.dates)
-        outcome = verification.compare(expected, stored, last_run.dates, last_run.team_ids)
+        paths = verification.different_paths(
+            truth.paths, verification.stored_paths(clickhouse, last_run.dates)
+        )
+        outcome = verification.compare(truth.rows, stored, last_run.dates, last_run.team_ids, paths)
     print(
-        f"\n{outcome.team_days} (team, day) compared: pageviews and sessions in both tables, bounces and duration.\n"
+        f"\n{outcome.team_days} (team, day) compared, event by event: pageviews and sessions in both tables, bounces, "
+        "duration and the pageviews of each path.\n"
         f"{outcome.left_out} pageviews have no valid session id and are in neither table, by design."
     )
     if outcome.differences:

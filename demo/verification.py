@@ -1,18 +1,25 @@
-"""Compares what the tables hold with what an independent query finds in the raw events."""
+"""Compares what the tables hold with what demo/model.py makes of the raw events, one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
+from demo import model
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.rules.partitions import DateRange
 from web_analytics.tables import TABLES
 
 Row = Mapping[str, Any]
 TeamDay = tuple[date, int]
+Path = tuple[date, int, str]
+
+# So many days of raw rows are in memory at once.
+DAYS_AT_ONCE = 7
 
 # uniq() is an estimate, but one that only depends on the set of sessions: the merged states of a table and the
 # same function over the raw events must agree to the last digit.
@@ -79,6 +86,105 @@ def expected_rows(
     )
 
 
+@dataclass(frozen=True)
+class Truth:
+    """What the model says.
+
+    :ivar rows: one row per (team, day), with the columns of the oracle that are compared.
+    :ivar paths: pageviews of each path.
+    """
+
+    rows: list[Row]
+    paths: Counter[Path]
+
+
+def modelled(
+    clickhouse: ClickHouse, dates: DateRange, team_ids: Collection[int], bucket_minutes: int
+) -> Truth:
+    """What the tables must hold, worked out in Python from the raw rows.
+
+    :param team_ids: all teams if empty.
+    """
+    numbers: dict[TeamDay, Counter[str]] = defaultdict(Counter)
+    paths: Counter[Path] = Counter()
+    sessions: set[tuple[int, date, str]] = set()
+    for start in list(dates)[::DAYS_AT_ONCE]:
+        part = DateRange(start, min(start + timedelta(days=DAYS_AT_ONCE), dates.end))
+        rows = read_rows(clickhouse, part, team_ids)
+        visits, left_out = model.visits(rows, bucket_minutes)
+        for visit in visits:
+            if visit.day not in part:
+                continue
+            numbers[visit.day, visit.team_id].update(
+                pageviews=len(visit.pageviews),
+                sessions=1,
+                bounces=visit.is_bounce,
+                duration=visit.seconds,
+            )
+            sessions.add((visit.team_id, visit.day, visit.session))
+            paths.update((visit.day, visit.team_id, model.pathname(row)) for row in visit.pageviews)
+        for team_id, bucket in left_out:
+            if (day := model.day_of(bucket)) in part:
+                numbers[day, team_id]["left_out"] += 1
+    estimates = _estimates(clickhouse, sessions)
+    rows = [
+        {
+            "team_id": team_id,
+            "day": day,
+            **{name: counted[name] for name in ("pageviews", "sessions", "bounces", "duration", "left_out")},
+            "session_estimate": estimates.get((day, team_id), 0),
+        }
+        for (day, team_id), counted in numbers.items()
+    ]
+    return Truth(rows, paths)
+
+
+def read_rows(clickhouse: ClickHouse, dates: DateRange, team_ids: Collection[int]) -> Iterator[model.Row]:
+    """The raw rows that the buckets of these days can come from."""
+    for row in clickhouse.query("demo/raw_rows", _range(dates, team_ids)):
+        *values, written_at, sorted_by, block, place = row.values()
+        *identity, properties = values
+        yield model.Row(*identity, (written_at, sorted_by, block, place), properties)
+
+
+def merged_people(clickhouse: ClickHouse) -> dict[tuple[int, str], UUID]:
+    return model.people(
+        (
+            row["team_id"],
+            row["distinct_id"],
+            row["person_id"],
+            bool(row["is_deleted"]),
+            (row["version"], row["block"], row["place"]),
+        )
+        for row in clickhouse.query("demo/raw_person_overrides")
+    )
+
+
+def _estimates(clickhouse: ClickHouse, sessions: Iterable[tuple[int, date, str]]) -> dict[TeamDay, int]:
+    visits = {
+        "name": "visits",
+        "structure": [("team_id", "Int64"), ("day", "Date"), ("session", "String")],
+        "data": [{"team_id": team_id, "day": day, "session": session} for team_id, day, session in sessions],
+    }
+    rows = clickhouse.query("demo/estimate_sessions", external_tables=[visits])
+    return {(row["day"], row["team_id"]): row["session_estimate"] for row in rows}
+
+
+def stored_paths(clickhouse: ClickHouse, dates: DateRange, team_ids: Collection[int] = ()) -> Counter[Path]:
+    """The pageviews that stats holds of each path."""
+    rows = clickhouse.query("demo/stored_paths", _range(dates, team_ids))
+    return Counter({(row["day"], row["team_id"], row["pathname"]): row["pageviews"] for row in rows})
+
+
+def different_paths(expected: Counter[Path], stored: Counter[Path]) -> list[Difference]:
+    return [
+        Difference(day, team_id, "stats", f"pageviews of {pathname}", expected[key], stored[key])
+        for key in sorted(expected.keys() | stored.keys())
+        if expected[key] != stored[key]
+        for day, team_id, pathname in [key]
+    ]
+
+
 def stored_rows(
     clickhouse: ClickHouse, dates: DateRange, team_ids: Collection[int] = ()
 ) -> dict[str, list[Row]]:
@@ -92,12 +198,17 @@ def stored_rows(
 
 
 def compare(
-    expected: Iterable[Row], stored: Mapping[str, Iterable[Row]], dates: DateRange, team_ids: Collection[int]
+    expected: Iterable[Row],
+    stored: Mapping[str, Iterable[Row]],
+    dates: DateRange,
+    team_ids: Collection[int],
+    paths: Iterable[Difference] = (),
 ) -> Comparison:
     """Compares every measure of every (team, day) of the dates.
 
     :param expected: of any dates and teams; only ``dates`` and ``team_ids`` count.
     :param stored: by short table name. Rows of other teams count as well: nothing is expected of them.
+    :param paths: what else is different.
     """
     truth = {
         key: row for key, row in _by_team_day(expected, dates).items() if row["team_id"] in set(team_ids)
@@ -121,7 +232,7 @@ def compare(
         left_out=sum(row["left_out"] for row in truth.values()),
         lost=sum(gap for gap in pageview_gaps if gap > 0),
         duplicated=sum(-gap for gap in pageview_gaps if gap < 0),
-        differences=tuple(differences),
+        differences=(*differences, *paths),
     )
 
 

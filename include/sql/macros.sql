@@ -5,6 +5,8 @@
   common_columns    everything both tables group by, in the order of their sorting key
   bucket(minutes)   the bucket of an event: a function of one row alone (docs/semantics.md)
   rows_of_days(teams, minutes)   narrow columns of the rows of the source in [date_start, date_end), with their bucket
+  place_in_table    of the rows of a MergeTree table: which was written later, as the engine sees it when it merges them
+                    (the first block number of the row's part, then its place in the part)
   in_days()         the filter for the buckets of [date_start, date_end): on the plain timestamp too, so that
                     only the two days are read that a bucket's events can lie in
 #}
@@ -17,6 +19,7 @@
 {% set common_columns = ["period_bucket", "team_id", "host", "device_type"] + dimensions %}
 {% set pageview_events = "('$pageview', '$screen')" %}
 {% set activity_events = "('$pageview', '$screen', '$autocapture')" %}
+{% set place_in_table = "bitOr(bitShiftLeft(toUInt64(toUInt64OrZero(extract(_part, '^[^_]+_([0-9]+)_'))), 32), _part_offset)" %}
 {% macro bucket(minutes) -%}
 if(timestamp >= session_started_at AND timestamp < session_started_at + INTERVAL 24 HOUR,
    toStartOfInterval(session_started_at, INTERVAL {{ minutes }} MINUTE),
@@ -33,7 +36,8 @@ SELECT *
     FROM
     (
         SELECT
-            team_id, uuid, event, timestamp, ingested_at, session_id, distinct_id, person_id, pathname,
+            team_id, uuid, event, timestamp, ingested_at, version, tie_key, tie_position, session_id, distinct_id,
+            person_id, pathname,
             {{ bucket(minutes) }} AS period_bucket
         FROM web_analytics_source_events
         WHERE team_id IN (SELECT team_id FROM {{ teams }})

@@ -45,10 +45,12 @@ FROM
     )
     ARRAY JOIN counts AS count
     UNION ALL
-    SELECT team_id, 'pageviews', 'expected', countIf(newest.1 IN {{ macros.pageview_events }} AND newest.2 != '')
+    SELECT team_id, 'pageviews', 'expected', countIf(holding.1 IN {{ macros.pageview_events }} AND holding.2 != '')
     FROM
     (
-        SELECT team_id, argMax((event, session_id), (ingested_at, timestamp, event, session_id)) AS newest
+        SELECT
+            team_id,
+            argMax((event, session_id), (version, tie_key, tie_position, timestamp, event, session_id)) AS holding
         FROM {{ events }}
         WHERE uuid IN (SELECT uuid FROM {{ repeated }})
         GROUP BY team_id, period_bucket, uuid

@@ -9,6 +9,9 @@ CREATE TABLE IF NOT EXISTS {{ events }}
     event LowCardinality(String),
     timestamp DateTime64(6, 'UTC'),
     ingested_at DateTime64(6, 'UTC'),
+    version UInt64 COMMENT 'of the rows of one event the one with the largest (version, tie_key, tie_position) holds',
+    tie_key UInt64,
+    tie_position UInt64 CODEC(Delta, LZ4),
     pathname String COMMENT 'of a pageview, like distinct_id and person_id',
     distinct_id String,
     person_id UUID

@@ -13,11 +13,16 @@ INSERT INTO {{ sessions }}
 WITH
     merged_people AS
     (
-        SELECT team_id, distinct_id, argMax(person_id, version) AS person_id
-        FROM person_distinct_id_overrides
-        WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
-        GROUP BY team_id, distinct_id
-        HAVING argMax(is_deleted, version) = 0
+        SELECT team_id, distinct_id, holding.1 AS person_id
+        FROM
+        (
+            -- of several rows the one that the engine keeps when it merges them (ReplacingMergeTree(version))
+            SELECT team_id, distinct_id, argMax((person_id, is_deleted), (version, {{ macros.place_in_table }})) AS holding
+            FROM person_distinct_id_overrides
+            WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
+            GROUP BY team_id, distinct_id
+        )
+        WHERE holding.2 = 0
     )
 {% endif %}
 SELECT
@@ -39,10 +44,10 @@ SELECT
     visits.pathnames,
     visits.duration_seconds,
     visits.is_bounce
-FROM {{ visits }} AS visits
-ANY INNER JOIN
+FROM (SELECT *, toUInt64(18446744073709551615) AS last_position FROM {{ visits }}) AS visits
+ASOF INNER JOIN
 (
-    SELECT team_id, uuid, timestamp, ingested_at, {{ carried | join(", ") }}
+    SELECT team_id, uuid, session_id, timestamp, version, tie_key, tie_position, {{ carried | join(", ") }}
     FROM web_analytics_source_events
     WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
       AND event IN {{ macros.pageview_events }}
@@ -52,8 +57,12 @@ ANY INNER JOIN
 ) AS first_pageviews
     ON visits.team_id = first_pageviews.team_id
     AND visits.first_uuid = first_pageviews.uuid
+    AND visits.session_id = first_pageviews.session_id
     AND visits.first_timestamp = first_pageviews.timestamp
-    AND visits.first_ingested_at = first_pageviews.ingested_at
+    AND visits.first_version = first_pageviews.version
+    AND visits.first_tie_key = first_pageviews.tie_key
+    -- of rows that are equal in all these the one that the engine keeps: the last
+    AND visits.last_position >= first_pageviews.tie_position
 {% if has_person_overrides %}
 LEFT ANY JOIN merged_people
     ON visits.team_id = merged_people.team_id AND visits.distinct_id = merged_people.distinct_id

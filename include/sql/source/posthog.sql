@@ -1,10 +1,12 @@
 -- Defines web_analytics_source_events, the only thing the pipeline reads events from, on PostHog's events.
 -- Another source is another file here that gives the same columns (docs/sources.md).
 -- Parameters: none. materialized_columns: the mat_ columns that this installation's events table has.
--- Columns: team_id, uuid, event, timestamp, ingested_at, session_id ('' where it is not a valid one),
---   session_started_at (1970 where the session is not valid), distinct_id, person_id, the dimensions, and
---   part_name, by which a refresh of the activity leaves out parts without new rows.
+-- Columns: team_id, uuid, event, timestamp, ingested_at, version, tie_key and tie_position (which of the rows of one
+--   event holds), session_id ('' where it is not a valid one), session_started_at (1970 where the session is not
+--   valid), distinct_id, person_id, the dimensions, and part_name, by which a refresh of the activity leaves out parts
+--   without new rows.
 -- timestamp and team_id stay plain columns, so that filters on them reach the primary key of events.
+{% import "macros.sql" as macros %}
 {% set properties = [
     "$host", "$device_type", "$pathname", "$current_url", "$browser", "$os", "$viewport_width", "$viewport_height",
     "$referring_domain", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
@@ -16,12 +18,23 @@
 {% for name in properties if "mat_" ~ name not in materialized_columns %}
 {% set _ = parsed.append(name) %}
 {% endfor %}
-{% macro property(name) -%}
+{% macro text(name) -%}
 {% if name in parsed -%}
 parsed.{{ parsed.index(name) + 1 }}
 {%- else -%}
-if(ifNull(`mat_{{ name }}`, '') = 'null', '', ifNull(`mat_{{ name }}`, ''))
+ifNull(`mat_{{ name }}`, '')
 {%- endif %}
+{%- endmacro %}
+{% macro property(name) -%}
+if({{ text(name) }} = 'null', '', {{ text(name) }})
+{%- endmacro %}
+{# What JSONExtractInt makes of the property, whose text is all that a column holds: 1536.8 is 1536, "1e3" is 1000. #}
+{% macro whole_number(name) -%}
+ifNull(coalesce(toInt64OrNull({{ text(name) }}), accurateCastOrNull(trunc(toFloat64OrNull({{ text(name) }})), 'Int64')), 0)
+{%- endmacro %}
+{# A click id is text or a number; the text of true, false, null, a list or an object is none. #}
+{% macro has_click_id(name) -%}
+{{ text(name) }} NOT IN ('', 'null', 'true', 'false') AND NOT match({{ text(name) }}, '^[\\[{]')
 {%- endmacro %}
 CREATE OR REPLACE VIEW web_analytics_source_events{{ " ON CLUSTER '{cluster}'" if topology != "single" }} AS
 WITH
@@ -37,7 +50,13 @@ SELECT
     event,
     timestamp,
     coalesce(inserted_at, toDateTime64(_timestamp, 6, 'UTC')) AS ingested_at,
-    if(session_is_valid, `$session_id`, '') AS session_id,
+    -- The order in which the engine itself chooses (ReplacingMergeTree(_timestamp)): of the rows of one sorting key it
+    -- keeps the newest _timestamp, and of several of these the one that was written last. Rows of different sorting
+    -- keys it never merges: these are put in the order of a hash of theirs, which a merge does not change either.
+    toUInt64(toUnixTimestamp(_timestamp)) AS version,
+    cityHash64(toDate(timestamp), event, distinct_id) AS tie_key,
+    {{ macros.place_in_table }} AS tie_position,
+    if(session_is_valid, lower(`$session_id`), '') AS session_id,
     UUIDv7ToDateTime(session_uuid, 'UTC') AS session_started_at,
     distinct_id,
     person_id,
@@ -46,8 +65,8 @@ SELECT
     if({{ property("$pathname") }} != '', {{ property("$pathname") }}, path({{ property("$current_url") }})) AS pathname,
     {{ property("$browser") }} AS browser,
     {{ property("$os") }} AS os,
-    toInt64OrZero({{ property("$viewport_width") }}) AS viewport_width,
-    toInt64OrZero({{ property("$viewport_height") }}) AS viewport_height,
+    {{ whole_number("$viewport_width") }} AS viewport_width,
+    {{ whole_number("$viewport_height") }} AS viewport_height,
     {{ property("$referring_domain") }} AS referring_domain,
     {{ property("utm_source") }} AS utm_source,
     {{ property("utm_medium") }} AS utm_medium,
@@ -58,8 +77,8 @@ SELECT
     {{ property("$geoip_city_name") }} AS city_name,
     {{ property("$geoip_subdivision_1_code") }} AS region_code,
     {{ property("$geoip_subdivision_1_name") }} AS region_name,
-    {{ property("gclid") }} != '' AS has_gclid,
-    {{ property("gad_source") }} = '1' AS has_gad_source_paid_search,
-    {{ property("fbclid") }} != '' AS has_fbclid,
+    {{ has_click_id("gclid") }} AS has_gclid,
+    {{ text("gad_source") }} = '1' AS has_gad_source_paid_search,
+    {{ has_click_id("fbclid") }} AS has_fbclid,
     _part AS part_name
 FROM events

@@ -1,8 +1,10 @@
 -- What the tables must hold for each (team, day), from PostHog's raw events alone. Written independently of the
 -- pipeline on purpose: it shares no view, macro or expression with it.
--- Rows of one (team_id, uuid) in one bucket are one event: the newest ingested. The bucket of an event is that of
--- its session's start if the event lies less than 24 h after it, else its own. A session counts in every bucket
--- in which it has a pageview; its duration and whether it bounced come from all its events in that bucket.
+-- Rows of one (team_id, uuid) in one bucket are one event, and one of them holds: that of the newest _timestamp; of
+-- several, those of the largest hash of what the engine sorts them by; of these the one written last. The bucket of an
+-- event is that of its session's start if the event lies less than 24 h after it, else its own. A session is a UUID, in
+-- whichever letter case. It counts in every bucket in which it has a pageview; its duration and whether it bounced come
+-- from all its events in that bucket.
 -- Parameters: date_start, date_end (half-open), team_ids (all teams if empty), bucket_minutes.
 --   with_people: count people too; people_are_merged: whether person_distinct_id_overrides exists.
 -- Columns: team_id, day, pageviews, sessions, bounces, duration (seconds), session_estimate (what uniq() says of
@@ -18,16 +20,18 @@ WITH
             team_id,
             uuid,
             event,
-            `$session_id` AS session,
+            lower(`$session_id`) AS session,
             toUnixTimestamp64Micro(timestamp) AS at,
             -- the id's text: 12 hex digits of milliseconds, then the version
-            match(session, '^(?i)[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$') AS is_valid,
+            match(session, '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$') AS is_valid,
             reinterpretAsInt64(reverse(unhex(concat('0000', substring(session, 1, 8), substring(session, 10, 4)))))
                 * 1000 AS born,
             is_valid AND at >= born AND at < born + 86400000000 AS is_within_a_day,
             intDiv(if(is_within_a_day, born, at), %(bucket_minutes)s * 60000000) AS bucket,
             if(isNull(inserted_at), toInt64(toUnixTimestamp(_timestamp)) * 1000000,
-               toUnixTimestamp64Micro(assumeNotNull(inserted_at))) AS ingested
+               toUnixTimestamp64Micro(assumeNotNull(inserted_at))) AS ingested,
+            (toUnixTimestamp(_timestamp), cityHash64(toDate(timestamp), event, distinct_id),
+             toUInt64(splitByChar('_', toString(_part))[2]), _part_offset) AS precedence
 {% if with_people %}
             , distinct_id
             , person_id
@@ -37,16 +41,16 @@ WITH
           AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC') + INTERVAL 25 HOUR
           AND (empty(%(team_ids)s) OR has(%(team_ids)s, team_id))
     ),
-    newest AS
+    holding AS
     (
         SELECT
             team_id,
             bucket,
             uuid,
             max(ingested) AS arrived,
-            argMax((event, if(is_valid, session, ''), at), (ingested, at, event, if(is_valid, session, ''))) AS version
+            argMax((event, if(is_valid, session, ''), at), precedence) AS version
 {% if with_people %}
-            , argMax((distinct_id, person_id), (ingested, at, event, if(is_valid, session, ''))) AS who
+            , argMax((distinct_id, person_id), precedence) AS who
 {% endif %}
         FROM raw
         WHERE bucket >= intDiv(toUnixTimestamp(toDateTime(%(date_start)s, 'UTC')), %(bucket_minutes)s * 60)
@@ -66,14 +70,18 @@ WITH
 {% if with_people %}
             , argMaxIf(who, (version.3, uuid), version.1 = '$pageview' OR version.1 = '$screen') AS who
 {% endif %}
-        FROM newest
+        FROM holding
         GROUP BY team_id, bucket, session
     )
 {% if with_people and people_are_merged %}
     ,
     merges AS
     (
-        SELECT team_id, distinct_id, argMax((person_id, is_deleted = 0), version) AS merge
+        SELECT
+            team_id,
+            distinct_id,
+            argMax((person_id, is_deleted = 0), (version, toUInt64(splitByChar('_', toString(_part))[2]), _part_offset))
+                AS merge
         FROM person_distinct_id_overrides
         GROUP BY team_id, distinct_id
     )
