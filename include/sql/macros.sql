@@ -5,6 +5,8 @@
   common_columns    everything both tables group by, in the order of their sorting key
   bucket(minutes)   the bucket of an event: a function of one row alone (docs/semantics.md)
   rows_of_days(teams, minutes)   narrow columns of the rows of the source in [date_start, date_end), with their bucket
+  row_order         of the rows of one event the one that is greatest in this order holds; what comes after tie_position
+                    decides where a source has none
   place_in_table    of the rows of a MergeTree table: which was written later, as the engine sees it when it merges them
                     (the first block number of the row's part, then its place in the part)
   in_days()         the filter for the buckets of [date_start, date_end): on the plain timestamp too, so that
@@ -19,6 +21,7 @@
 {% set common_columns = ["period_bucket", "team_id", "host", "device_type"] + dimensions %}
 {% set pageview_events = "('$pageview', '$screen')" %}
 {% set activity_events = "('$pageview', '$screen', '$autocapture')" %}
+{% set row_order = "(version, tie_key, tie_position, timestamp, event, session_id)" %}
 {% set place_in_table = "bitOr(bitShiftLeft(toUInt64(toUInt64OrZero(extract(_part, '^[^_]+_([0-9]+)_'))), 32), _part_offset)" %}
 {% macro bucket(minutes) -%}
 if(timestamp >= session_started_at AND timestamp < session_started_at + INTERVAL 24 HOUR,

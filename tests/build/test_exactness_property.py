@@ -246,7 +246,7 @@ def without_shrinking(count: int) -> hypothesis.settings:
 
 
 @given(inserts=event_sets(), order=build_orders())
-@without_shrinking(8)
+@without_shrinking(4)
 def test_the_tables_are_exact_whatever_the_events_and_the_order(
     web_analytics_schema, settings, inserts, order
 ):
@@ -261,7 +261,7 @@ def test_the_tables_are_exact_with_narrower_buckets(web_analytics_schema, bucket
     settings = Settings.load({"WEB_ANALYTICS_BUCKET_MINUTES": str(bucket_minutes)})
 
     @given(inserts=event_sets(), order=build_orders())
-    @without_shrinking(3)
+    @without_shrinking(2)
     def exact(inserts, order):
         fill(web_analytics_schema, inserts)
         assert_exact(web_analytics_schema, settings, order)
@@ -270,7 +270,7 @@ def test_the_tables_are_exact_with_narrower_buckets(web_analytics_schema, bucket
 
 
 @given(inserts=event_sets())
-@without_shrinking(8)
+@without_shrinking(4)
 def test_a_merge_of_rows_that_lie_in_one_bucket_changes_nothing(web_analytics_schema, settings, inserts):
     """Rows that the engine merges are of one day, name, visitor and id; here they are of one session too."""
     sessions: dict[tuple, Event] = {}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections import defaultdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -15,8 +13,6 @@ from web_analytics.teams.selection import select_teams
 
 TODAY = date(2026, 3, 12)
 EVENTS = 20_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-COLUMNS = "uuid, event, timestamp, team_id, `$session_id`, _timestamp, inserted_at, properties"
 
 
 @pytest.fixture
@@ -29,59 +25,18 @@ def only(clickhouse, question: str):
     return clickhouse.client.execute(question)[0][0]
 
 
-def microseconds(instant: datetime) -> int:
-    return (instant - EPOCH) // timedelta(microseconds=1)
+MEASURES = ("pageviews", "sessions", "bounces", "duration", "left_out", "session_estimate")
 
 
-def born(session: str) -> datetime | None:
-    try:
-        parsed = uuid.UUID(session)
-    except ValueError:
-        return None
-    return EPOCH + timedelta(milliseconds=parsed.int >> 80) if parsed.version == 7 else None
-
-
-def python_truth(rows, minutes: int) -> dict:
-    """The rules of docs/semantics.md in plain Python: (team, day) -> pageviews, sessions, bounces, duration, left_out."""
-    width = minutes * 60 * 1_000_000
-    newest: dict = {}
-    for identity, event, timestamp, team_id, session, arrived_second, inserted_at, _ in rows:
-        start = born(session)
-        in_time = start is not None and start <= timestamp < start + timedelta(hours=24)
-        bucket = microseconds(start if in_time else timestamp) // width
-        version = (inserted_at or arrived_second, timestamp, event, session if start else "")
-        key = (team_id, identity, bucket)
-        newest[key] = max(newest.get(key, version), version)
-    visits = defaultdict(list)
-    for (team_id, _, bucket), (_, timestamp, event, session) in newest.items():
-        visits[team_id, bucket, session].append((event, microseconds(timestamp)))
-    truth: dict = defaultdict(lambda: [0, 0, 0, 0, 0])
-    for (team_id, bucket, session), events in visits.items():
-        pageviews = sum(event in ("$pageview", "$screen") for event, _ in events)
-        if not pageviews:
-            continue
-        totals = truth[team_id, (EPOCH + timedelta(microseconds=bucket * width)).date()]
-        if not session:
-            totals[4] += pageviews
-            continue
-        clicks = sum(event == "$autocapture" for event, _ in events)
-        instants = [at for _, at in events]
-        duration = max(instants) // 1_000_000 - min(instants) // 1_000_000
-        totals[0] += pageviews
-        totals[1] += 1
-        totals[2] += pageviews + clicks <= 1 and duration < 10
-        totals[3] += duration
-    return {key: tuple(totals) for key, totals in truth.items()}
+def python_truth(clickhouse, minutes: int) -> dict:
+    """What the model says: (team, day) -> the measures."""
+    rows = verification.modelled(clickhouse, EVERYTHING, (), minutes).rows
+    return {(row["team_id"], row["day"]): tuple(row[measure] for measure in MEASURES) for row in rows}
 
 
 def oracle_truth(clickhouse, dates: DateRange, minutes: int, team_ids=()) -> dict:
     rows = verification.expected_rows(clickhouse, dates, team_ids, minutes)
-    return {
-        (row["team_id"], row["day"]): tuple(
-            row[measure] for measure in ("pageviews", "sessions", "bounces", "duration", "left_out")
-        )
-        for row in rows
-    }
+    return {(row["team_id"], row["day"]): tuple(row[measure] for measure in MEASURES) for row in rows}
 
 
 EVERYTHING = DateRange(TODAY - timedelta(days=sample_data.DAYS + 2), TODAY + timedelta(days=2))
@@ -164,8 +119,7 @@ def test_the_seed_decides(sample):
 
 @pytest.mark.parametrize("minutes", [60, 30, 15])
 def test_oracle_agrees_with_plain_python(sample, minutes):
-    rows = sample.client.execute(f"SELECT {COLUMNS} FROM events")
-    expected = python_truth(rows, minutes)
+    expected = python_truth(sample, minutes)
     assert oracle_truth(sample, EVERYTHING, minutes) == expected
     assert sum(totals[4] for totals in expected.values()) > 0
 
@@ -185,8 +139,8 @@ def test_nothing_but_the_left_out_pageviews_is_left_out(sample):
     everything = oracle_truth(sample, EVERYTHING, 60).values()
     pageviews = only(
         sample,
-        "SELECT countIf(latest IN ('$pageview', '$screen')) FROM (SELECT argMax(event, "
-        "coalesce(inserted_at, toDateTime64(_timestamp, 6, 'UTC'))) AS latest FROM events GROUP BY team_id, uuid)",
+        "SELECT countIf(latest IN ('$pageview', '$screen')) FROM (SELECT argMax(event, _timestamp) AS latest FROM events "
+        "GROUP BY team_id, uuid)",
     )
     stored_and_left_out = sum(totals[0] + totals[4] for totals in everything)
     # An identity counts once in each bucket, and a few changed ones lie in two.
@@ -205,11 +159,13 @@ def built(sample, settings):
 
 def outcome_of(built) -> verification.Comparison:
     clickhouse, dates, team_ids = built
+    truth = verification.modelled(clickhouse, dates, team_ids, 60)
     return verification.compare(
-        verification.expected_rows(clickhouse, dates, team_ids, 60),
+        truth.rows,
         verification.stored_rows(clickhouse, dates),
         dates,
         team_ids,
+        verification.different_paths(truth.paths, verification.stored_paths(clickhouse, dates)),
     )
 
 

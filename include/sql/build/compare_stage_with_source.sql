@@ -50,7 +50,7 @@ FROM
     (
         SELECT
             team_id,
-            argMax((event, session_id), (version, tie_key, tie_position, timestamp, event, session_id)) AS holding
+            argMax((event, session_id), {{ macros.row_order }}) AS holding
         FROM {{ events }}
         WHERE uuid IN (SELECT uuid FROM {{ repeated }})
         GROUP BY team_id, period_bucket, uuid

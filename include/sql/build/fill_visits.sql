@@ -47,16 +47,15 @@ FROM
         WHERE uuid NOT IN (SELECT uuid FROM {{ repeated }})
         UNION ALL
         SELECT
-            period_bucket, team_id, holding.6, uuid, holding.5, holding.4, newest_row, holding.1, holding.2, holding.7,
-            holding.8, holding.9, event_rows
+            period_bucket, team_id, holding.1, uuid, holding.2, holding.3, newest_row, holding.4, holding.5, holding.6,
+            holding.7, holding.8, event_rows
         FROM
         (
             SELECT
                 period_bucket,
                 team_id,
                 uuid,
-                -- what comes after the position decides where a source has none
-                max((version, tie_key, tie_position, timestamp, event, session_id, pathname, distinct_id, person_id))
+                argMax((session_id, event, timestamp, version, tie_key, pathname, distinct_id, person_id), {{ macros.row_order }})
                     AS holding,
                 max(ingested_at) AS newest_row,
                 count() AS event_rows
