@@ -8,9 +8,9 @@ from __future__ import annotations
 import gzip
 import itertools
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from web_analytics.clickhouse.connection import ClickHouse
@@ -39,6 +39,40 @@ class LogSummary:
     last_day: date
     page_days: tuple[date, ...]
     shift_days: int
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What of a log a run can build.
+
+    :ivar pageviews: page requests by day, of the days that a run looks at.
+    :ivar not_built: a sentence for each other day.
+    """
+
+    pageviews: dict[date, int]
+    not_built: tuple[str, ...]
+
+
+def within_reach(pageviews: Mapping[date, int], today: date, max_days_back: int, first_day: date) -> Reach:
+    """Tells the days that a run can build from those that it cannot.
+
+    :param pageviews: page requests by the day that they are stored under.
+    :param first_day: nothing earlier is built.
+    """
+    reached: dict[date, int] = {}
+    sentences = []
+    for day, count in sorted(pageviews.items()):
+        if day < first_day:
+            reason = f"it lies before WEB_ANALYTICS_PARTITIONS_START_DATE ({first_day})"
+        elif day < today - timedelta(days=max_days_back):
+            reason = (
+                f"it lies {(today - day).days} days back, and a run looks back {max_days_back} days at most"
+            )
+        else:
+            reached[day] = count
+            continue
+        sentences.append(f"{count} page requests of {day} are not built: {reason}.")
+    return Reach(reached, tuple(sentences))
 
 
 def check_readable(path: Path) -> None:

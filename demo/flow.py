@@ -42,13 +42,22 @@ class DemoFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class LastRun:
-    """What the last demonstration compared, so that the comparison can be repeated."""
+    """What the last demonstration compared, so that the comparison can be repeated.
+
+    :ivar taken: how many page requests of a log lie on these dates.
+    """
 
     dates: DateRange
     team_ids: tuple[int, ...]
+    taken: int | None = None
 
     def save(self, home: Path) -> None:
-        content = {"date_start": self.dates.start, "date_end": self.dates.end, "team_ids": self.team_ids}
+        content = {
+            "date_start": self.dates.start,
+            "date_end": self.dates.end,
+            "team_ids": self.team_ids,
+            "taken": self.taken,
+        }
         (home / "last_run.json").write_text(json.dumps(content, default=str) + "\n")
 
     @classmethod
@@ -60,7 +69,7 @@ class LastRun:
                 "There is no finished demonstration to compare; run `make demo` first."
             ) from None
         dates = DateRange(date.fromisoformat(content["date_start"]), date.fromisoformat(content["date_end"]))
-        return cls(dates, tuple(content["team_ids"]))
+        return cls(dates, tuple(content["team_ids"]), content["taken"])
 
 
 def run(log_path: Path | None = None) -> bool:
@@ -81,17 +90,22 @@ def _run(settings: Settings, log_path: Path | None) -> bool:
     now = datetime.now(UTC)
     with _connect(server) as clickhouse:
         team_ids = tuple(sorted(select_teams(clickhouse, settings).team_ids))
-        conf = _conf_for_log(clickhouse, settings, now) if log_path is not None else {}
+        reach = _reach_of_log(clickhouse, settings, now) if log_path is not None else None
+        conf = conf_for_days(list(reach.pageviews), now.date(), settings) if reach is not None else {}
         _show_coverage(clickhouse, settings, team_ids, now, conf, "Before")
         for _ in range(MAX_RUNS):
             decision = backfill(clickhouse, server, conf)
             if not decision["dates_left"]:
                 break
         _show_coverage(clickhouse, settings, team_ids, now, conf, "After")
-        dates = DateRange(
-            date.fromisoformat(decision["date_start"]), date.fromisoformat(decision["date_end"])
-        )
-        last_run = LastRun(dates, team_ids)
+        if reach is not None:
+            dates = DateRange(min(reach.pageviews), max(reach.pageviews) + ONE_DAY)
+            last_run = LastRun(dates, team_ids, sum(reach.pageviews.values()))
+        else:
+            dates = DateRange(
+                date.fromisoformat(decision["date_start"]), date.fromisoformat(decision["date_end"])
+            )
+            last_run = LastRun(dates, team_ids)
         last_run.save(HOME)
         return verify(clickhouse, settings, last_run)
 
@@ -134,7 +148,9 @@ def verify(clickhouse: ClickHouse, settings: Settings, last_run: LastRun) -> boo
         paths = verification.different_paths(
             truth.paths, verification.stored_paths(clickhouse, last_run.dates)
         )
-        outcome = verification.compare(truth.rows, stored, last_run.dates, last_run.team_ids, paths)
+        outcome = verification.compare(
+            truth.rows, stored, last_run.dates, last_run.team_ids, paths, last_run.taken
+        )
     print(
         f"\n{outcome.team_days} (team, day) compared, event by event: pageviews and sessions in both tables, bounces, "
         "duration and the pageviews of each path.\n"
@@ -294,17 +310,23 @@ def _load_access_log(clickhouse: ClickHouse, settings: Settings, log_path: Path)
     )
 
 
-def _conf_for_log(clickhouse: ClickHouse, settings: Settings, now: datetime) -> dict[str, int]:
-    everything = DateRange(settings.partitions_start_date, now.date() + ONE_DAY)
-    rows = verification.expected_rows(clickhouse, everything, (), settings.bucket_minutes)
-    days = sorted({row["day"] for row in rows if row["pageviews"]})
-    if not days:
-        raise DemoFailed(f"The log's page requests all lie before {settings.partitions_start_date}.")
-    if too_old := [day for day in days if (now.date() - day).days > MAX_DAYS_BACK]:
-        print(
-            f"  {len(too_old)} days with page requests lie more than {MAX_DAYS_BACK} days back and are not built."
-        )
-    return conf_for_days(days, now.date(), settings)
+def _reach_of_log(clickhouse: ClickHouse, settings: Settings, now: datetime) -> access_log.Reach:
+    """What a run can build of the log; says what it cannot, and why."""
+    rows = clickhouse.query(
+        "demo/count_access_log_days",
+        {"team_id": access_log.TEAM_ID},
+    )
+    reach = access_log.within_reach(
+        {row["day"]: row["pageviews"] for row in rows},
+        now.date(),
+        MAX_DAYS_BACK,
+        settings.partitions_start_date,
+    )
+    for sentence in reach.not_built:
+        print(f"  {sentence}")
+    if not reach.pageviews:
+        raise DemoFailed("No page request of the log lies on a day that a run can build.")
+    return reach
 
 
 def _show_coverage(

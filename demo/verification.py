@@ -203,12 +203,14 @@ def compare(
     dates: DateRange,
     team_ids: Collection[int],
     paths: Iterable[Difference] = (),
+    taken: int | None = None,
 ) -> Comparison:
     """Compares every measure of every (team, day) of the dates.
 
     :param expected: of any dates and teams; only ``dates`` and ``team_ids`` count.
     :param stored: by short table name. Rows of other teams count as well: nothing is expected of them.
     :param paths: what else is different.
+    :param taken: so many pageviews were put into the source on these dates; those that are not even expected are lost.
     """
     truth = {
         key: row for key, row in _by_team_day(expected, dates).items() if row["team_id"] in set(team_ids)
@@ -223,15 +225,22 @@ def compare(
         if (wanted := _number(truth, (day, team_id), measure))
         != (got := _number(found[table], (day, team_id), measure))
     ]
+    pageviews, left_out = (sum(row[name] for row in truth.values()) for name in ("pageviews", "left_out"))
+    never_seen = 0 if taken is None else taken - pageviews - left_out
+    if never_seen:
+        first_team = min(team_ids, default=0)
+        differences.append(
+            Difference(dates.start, first_team, "stats", "pageviews taken", taken, pageviews + left_out)
+        )
     pageview_gaps = [each.expected - each.found for each in differences if each.measure == "pageviews"]
     return Comparison(
         dates=len({day for day, _ in keys}),
         teams=len(team_ids),
         team_days=len(keys),
-        pageviews=sum(row["pageviews"] for row in truth.values()),
-        left_out=sum(row["left_out"] for row in truth.values()),
-        lost=sum(gap for gap in pageview_gaps if gap > 0),
-        duplicated=sum(-gap for gap in pageview_gaps if gap < 0),
+        pageviews=pageviews,
+        left_out=left_out,
+        lost=sum(gap for gap in pageview_gaps if gap > 0) + max(never_seen, 0) * len(MEASURES),
+        duplicated=sum(-gap for gap in pageview_gaps if gap < 0) + max(-never_seen, 0) * len(MEASURES),
         differences=(*differences, *paths),
     )
 

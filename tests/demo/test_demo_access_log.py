@@ -222,3 +222,64 @@ def test_both_tables_hold_the_page_requests_that_python_counts(web_analytics_sch
     assert Counter(instant.date() for (instant,) in events(web_analytics_schema, "timestamp")) == requested
     if path == REAL_LOG and path.name == "access_log_2015-05.log":
         assert expected == requested, "no session of this log goes on past midnight"
+
+
+NOON = "10/Mar/2024:12:00:00 +0000"
+NOON_UTC = datetime(2024, 3, 10, 12, tzinfo=UTC)
+# what the fields before the user are, the instant, what follows it → host, client, instant; None: malformed
+FORMS = [
+    ("192.0.2.1", NOON, ("", "192.0.2.1", NOON_UTC)),
+    ("shop.example 192.0.2.1", NOON, ("shop.example", "192.0.2.1", NOON_UTC)),
+    ("- 192.0.2.1", NOON, ("", "192.0.2.1", NOON_UTC)),
+    ("_ 192.0.2.1", NOON, ("", "192.0.2.1", NOON_UTC)),
+    ("_:443 192.0.2.1", NOON, ("", "192.0.2.1", NOON_UTC)),
+    ("192.0.2.1:5123", NOON, ("", "192.0.2.1", NOON_UTC)),
+    ("[2001:db8::17]:5123", NOON, ("", "2001:db8::17", NOON_UTC)),
+    ("[2001:db8::17]", NOON, ("", "2001:db8::17", NOON_UTC)),
+    ("2001:db8::17", NOON, ("", "2001:db8::17", NOON_UTC)),
+    ("shop.example:443 [2001:db8::17]:5123", NOON, ("shop.example", "2001:db8::17", NOON_UTC)),
+    ("192.0.2.1, 198.51.100.7", NOON, ("", "192.0.2.1", NOON_UTC)),
+    ("192.0.2.1,198.51.100.7, 203.0.113.5", NOON, ("", "192.0.2.1", NOON_UTC)),
+    ("-, 198.51.100.7", NOON, ("", "198.51.100.7", NOON_UTC)),
+    ("[2001:db8::17]:1, 198.51.100.7", NOON, ("", "2001:db8::17", NOON_UTC)),
+    ("192.0.2.1", "10/Mar/2024:12:00:00 Z", ("", "192.0.2.1", NOON_UTC)),
+    ("192.0.2.1", "10/Mar/2024:12:00:00Z", ("", "192.0.2.1", NOON_UTC)),
+    ("192.0.2.1", "10/Mar/2024:13:30:00 +01:30", ("", "192.0.2.1", NOON_UTC)),
+    ("192.0.2.1", "1/Mar/2024:12:00:00 +0000", ("", "192.0.2.1", datetime(2024, 3, 1, 12, tzinfo=UTC))),
+    ("192.0.2.1", " 1/Mar/2024:12:00:00 +0000", ("", "192.0.2.1", datetime(2024, 3, 1, 12, tzinfo=UTC))),
+    (
+        "192.0.2.1",
+        "31/Dec/2105:23:59:59 +0000",
+        ("", "192.0.2.1", datetime(2105, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ),
+    ("192.0.2.1", "01/Jan/2106:00:00:00 +0000", None),
+    ("192.0.2.1", "10/Mar/2160:12:00:00 +0000", None),
+    ("192.0.2.1", "10/Mar/1969:12:00:00 +0000", None),
+    ("192.0.2.1", "10/Mar/24:12:00:00 +0000", None),
+]
+
+
+def test_forms_of_hosts_clients_and_instants(web_analytics_schema, tmp_path):
+    path = tmp_path / "access.log"
+    lines = [f'{before} - - [{instant}] "GET /page HTTP/1.1" 200 7 "-" "b"' for before, instant, _ in FORMS]
+    spaced = '192.0.2.1  -  -  [10/Mar/2024:12:00:00 +0000]  "GET /page HTTP/1.1"  200  7  "-"  "b"'
+    path.write_text("\n".join([*lines, spaced]))
+    summary = access_log.load(web_analytics_schema, path, CLOSED)
+    rows = web_analytics_schema.client.execute(
+        "SELECT state, virtual_host, client, received_at FROM access_log_requests ORDER BY line_number"
+    )
+    found = {
+        line: None if state == "malformed" else tuple(rest)
+        for line, (state, *rest) in zip([*lines, spaced], rows, strict=True)
+    }
+    expected = {line: form[-1] for line, form in zip(lines, FORMS, strict=True)}
+    assert found == {**expected, spaced: ("", "192.0.2.1", NOON_UTC)}
+    assert summary.malformed == 4
+
+
+def test_one_client_is_one_visitor_whatever_its_port(web_analytics_schema, tmp_path):
+    path = tmp_path / "access.log"
+    clients = ("192.0.2.1:5123", "192.0.2.1:6000", "192.0.2.1, 10.0.0.1")
+    path.write_text("\n".join(f'{each} - - [{NOON}] "GET / HTTP/1.1" 200 7 "-" "b"' for each in clients))
+    access_log.load(web_analytics_schema, path, CLOSED)
+    assert len({visitor for (visitor,) in events(web_analytics_schema, "distinct_id")}) == 1

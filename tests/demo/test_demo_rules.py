@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo import coverage, ui, verification
+from demo import access_log, coverage, ui, verification
 from demo.__main__ import parse_arguments
 from demo.flow import conf_for_days
 from demo.sample_data import planned_gaps
@@ -148,3 +148,32 @@ def test_a_checkout_has_one_ui_at_a_time(tmp_path):
             second = ui.alone(tmp_path / "home")
             with pytest.raises(RuntimeError, match="make ui runs already"):
                 second.__enter__()
+
+
+def test_a_log_of_years_is_built_as_far_as_a_run_reaches_and_the_rest_is_named():
+    """Two days more than a year apart: the run saw one, and its threshold counted both."""
+    pageviews = {
+        date(2023, 12, 31): 4,
+        DAY - timedelta(days=366): 3,
+        DAY - timedelta(days=365): 2,
+        DAY - timedelta(days=1): 1,
+    }
+    reach = access_log.within_reach(pageviews, DAY, 365, SETTINGS.partitions_start_date)
+    assert reach.pageviews == {DAY - timedelta(days=365): 2, DAY - timedelta(days=1): 1}
+    assert reach.not_built == (
+        "4 page requests of 2023-12-31 are not built: it lies before WEB_ANALYTICS_PARTITIONS_START_DATE (2024-01-01).",
+        "3 page requests of 2025-03-09 are not built: it lies 366 days back, and a run looks back 365 days at most.",
+    )
+    one_left = access_log.within_reach(
+        {DAY - timedelta(days=400): 1, DAY - timedelta(days=1): 1}, DAY, 365, SETTINGS.partitions_start_date
+    )
+    assert conf_for_days(list(one_left.pageviews), DAY, SETTINGS) == {"min_missing_partitions": 2}
+
+
+def test_what_was_taken_but_is_nowhere_expected_is_lost():
+    rows = [row(1, pageviews=7)]
+    stored = {"stats": rows, "bounces": rows}
+    dates = DateRange(DAY, DAY + timedelta(days=1))
+    assert verification.compare(rows, stored, dates, (1,), taken=7).is_exact
+    outcome = verification.compare(rows, stored, dates, (1,), taken=9)
+    assert (outcome.lost, outcome.is_exact) == (4, False)
