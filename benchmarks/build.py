@@ -71,7 +71,7 @@ def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str,
 
     def reference(of: date) -> None:
         for table in TABLES:
-            clickhouse.run("build/truncate", names={"table": copies[table.name]})
+            clickhouse.run("benchmarks/truncate", names={"table": copies[table.name]})
             clickhouse.run(
                 f"benchmarks/reference_{table.short_name}",
                 parameters(of),
@@ -85,7 +85,7 @@ def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str,
 
     def copy(of: date) -> None:
         for name, table in copies.items():
-            clickhouse.run("build/truncate", names={"table": table})
+            clickhouse.run("benchmarks/truncate", names={"table": table})
             clickhouse.run(
                 "benchmarks/copy_day", parameters(of), {"table": table, "target": name}, heavy=True
             )

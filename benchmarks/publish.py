@@ -15,26 +15,29 @@ TEAMS = 1_000
 def measure(clickhouse, pid: int, day: date, rounds: int) -> dict[str, float]:
     """Medians of assembling the day, comparing it and replacing the partition; the rows lie in a fresh table."""
     from web_analytics.build import locks, steps
-    from web_analytics.build.locks import Owner
+    from web_analytics.build.locks import Owner, Try
     from web_analytics.tables import STATS
 
     lock = locks.acquire(clickhouse, day, Owner("benchmark", "publish"))
-    made = steps.Build(lock)
-    steps.create_tables(clickhouse, made)
-    steps.fill_build_teams(clickhouse, made, range(1, TEAMS + 1))
+    made = Try.new(lock, "publish", 1)
+    fresh = made.table("fresh_stats")
+    steps.create_teams(clickhouse, made.table("teams"), range(1, TEAMS + 1))
+    steps.create_like_target(clickhouse, fresh, STATS)
     clickhouse.run(
         "benchmarks/fill_fresh_rows",
         {"date_start": day, "row_count": ROWS, "teams": TEAMS},
-        {"fresh": made.fresh(STATS)},
+        {"fresh": fresh},
     )
     cpu, wall = [], []
     for _ in range(rounds):
         before, started = process_usage(pid)[0], time.monotonic()
-        steps.assemble_clone(clickhouse, made, STATS)
-        steps.replace_partition(clickhouse, made, STATS)
+        published = steps.Day(made, steps.Staged.of(made), {STATS: fresh})
+        assembled = {STATS: steps.assemble(clickhouse, published, STATS)}
+        steps.replace_partition(clickhouse, lock, STATS, assembled[STATS])
+        steps.compare_published(clickhouse, published, assembled)
         wall.append(time.monotonic() - started)
         cpu.append(process_usage(pid)[0] - before)
-    steps.release(clickhouse, made)
+    locks.release(clickhouse, lock)
     return {
         "publish_1m_rows_cpu_s": statistics.median(cpu),
         "publish_1m_rows_wall_s": statistics.median(wall),

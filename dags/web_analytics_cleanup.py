@@ -11,7 +11,7 @@ nothing (for wrong numbers a rebuild is enough: `web_analytics_validate` names t
 a dry run, the default; `show` counts what would be deleted. Then the same with `"dry_run": false`: the run waits at
 `approve` until a person answers in the UI under Required Actions; without an answer within 24 hours it is rejected.
 With the setting `WEB_ANALYTICS_CLEANUP_SECOND_PERSON` whoever triggered the run cannot approve it.
-`"disable_team": true` also disables the team once everything is deleted; otherwise an enabled team's days are built
+`"disable_team": true` disables the team before anything is deleted; otherwise an enabled team's days are built
 again by the next backfill that looks at them. More than 30 days only with `"allow_long_range": true`.
 
 **What it leaves:** `prove` checks that no row of the team is left in the range and that all other teams' numbers were
@@ -100,12 +100,11 @@ def web_analytics_cleanup():
         locked = lock(day).as_setup()
         delete(day, approved, approver, locked) >> release(locked).as_teardown(setups=locked)
 
-    # After a rejection everything before it is skipped, and so is this.
-    @task(trigger_rule="none_failed_min_one_success")
-    def disable_team():
+    @task
+    def disable_team(approval):
         from web_analytics.tasks import cleanup
 
-        cleanup.disable_team(get_current_context()["ti"].xcom_pull(task_ids="approve", key=ANSWER))
+        cleanup.disable_team(approval)
 
     @task(trigger_rule="all_done")
     def prove():
@@ -118,11 +117,11 @@ def web_analytics_cleanup():
 
     shown = show()
     is_to_be_done(shown) >> approve
+    # First, so that no build that is under way brings back what is deleted.
+    disabled = disable_team(approve.output)
     planned = plan_deletion(shown, approve.output)
-    deleted = delete_date.expand_kwargs(planned)
-    disabled = disable_team()
-    [planned, deleted] >> disabled
-    [deleted, disabled] >> prove()
+    disabled >> planned
+    delete_date.expand_kwargs(planned) >> prove()
 
 
 for_each_region(web_analytics_cleanup)

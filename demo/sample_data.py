@@ -84,6 +84,4 @@ def teams_to_build(clickhouse: ClickHouse, gap: Gap, team_ids: Collection[int]) 
 def punch(clickhouse: ClickHouse, gap: Gap) -> None:
     """Makes the tables lose the day of a gap; their ledger still knows it."""
     for table in gap.lost_from:
-        clickhouse.run(
-            "build/drop_partition", {"partition_id": partition_id(gap.day)}, {"target": table.name}
-        )
+        clickhouse.run("demo/drop_partition", {"partition_id": partition_id(gap.day)}, {"target": table.name})

@@ -200,6 +200,12 @@ class Settings:
         "the connection of the coverage page, of what the API only reads, of `web_analytics_diagnostics` and of the "
         "teams dictionary",
     )
+    deployment: str = _setting(
+        "DEPLOYMENT",
+        "",
+        (parsers.optional_identifier, "a word"),
+        "names this Airflow where several work on one ClickHouse; empty: it follows from Airflow's Fernet key",
+    )
     topology: str = _setting(
         "TOPOLOGY",
         "single",

@@ -16,7 +16,7 @@ from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.errors import QueryFailed
 from web_analytics.rules.partitions import ONE_DAY, DateRange
-from web_analytics.tables import STATS, TABLES
+from web_analytics.tables import BUILT_TABLES, STATS
 
 DAY = date(2026, 1, 2)
 ANNA, BERT = Owner("web_analytics_backfill", "anna"), Owner("web_analytics_backfill", "bert")
@@ -80,7 +80,7 @@ def test_the_lock_of_a_run_that_ended_is_taken_over_by_one_of_many(clickhouse):
         winners = [lock for lock in pool.map(contend, range(10)) if lock]
     assert len(winners) == 1
     with pytest.raises(LockLost, match=f"now held by run {winners[0].owner.run_id}"):
-        locks.renew(clickhouse, old)
+        locks.check_held(clickhouse, old)
     locks.release(clickhouse, old)
     assert locks.find(clickhouse, DAY).lock == winners[0]
     locks.release(clickhouse, winners[0])
@@ -91,7 +91,7 @@ def test_a_lock_may_be_taken_over_again_and_again(clickhouse):
     owners = [Owner("dag", f"run {number}") for number in range(4)]
     for owner in owners:
         lock = locks.acquire(clickhouse, DAY, owner, activity=says(RunActivity.ENDED))
-        locks.renew(clickhouse, lock)
+        locks.check_held(clickhouse, lock)
     assert locks.find(clickhouse, DAY).lock.owner == owners[-1]
     locks.release(clickhouse, lock)
     assert leftovers(clickhouse) == []
@@ -165,27 +165,27 @@ def test_a_zombie_of_the_old_owner_can_publish_nothing(source, settings, days):
     source.visits([1], [day])
     zombie = TaskIdentity(dag_id="dag", run_id="zombie")
     zombies_build = steps.stage(clickhouse, settings, zombie, day, [1])
-    for table in TABLES:
-        steps.insert(clickhouse, zombie, zombies_build, table)
+    zombies_fresh = [steps.insert(clickhouse, zombie, zombies_build, table) for table in BUILT_TABLES]
 
     heir = TaskIdentity(dag_id="dag", run_id="heir")
     heirs_build = steps.stage(clickhouse, settings, heir, day, [1], says(RunActivity.ENDED))
     for step in (
         lambda: steps.insert(clickhouse, zombie, zombies_build, STATS),
-        lambda: steps.publish(clickhouse, settings, zombie, zombies_build),
+        lambda: steps.publish(clickhouse, settings, zombie, zombies_build, zombies_fresh),
     ):
         with pytest.raises(LockLost):
             step()
     # Even past its check of the lock, what it would publish from is gone.
     with pytest.raises(QueryFailed) as failure:
-        steps.replace_partition(clickhouse, zombies_build, STATS)
+        steps.replace_partition(
+            clickhouse, zombies_build.lock, STATS, steps.Assembled(zombies_fresh[0], True)
+        )
     assert failure.value.code == locks.UNKNOWN_TABLE
     assert merged_totals(clickhouse) == [[], []]
 
     steps.release(clickhouse, zombies_build)
-    for table in TABLES:
-        steps.insert(clickhouse, heir, heirs_build, table)
-    steps.publish(clickhouse, settings, heir, heirs_build)
+    fresh = [steps.insert(clickhouse, heir, heirs_build, table) for table in BUILT_TABLES]
+    steps.publish(clickhouse, settings, heir, heirs_build, fresh)
     steps.release(clickhouse, heirs_build)
     assert differences_from_oracle(clickhouse, [day], [1]) == []
     assert leftovers(clickhouse) == []
@@ -230,9 +230,9 @@ def test_builds_and_cleanups_of_one_date_at_once_touch_only_their_own_teams(sour
 
     def delete(connection: ClickHouse, team_id: int) -> None:
         task = TaskIdentity(dag_id="cleanup", run_id=f"run {team_id}")
-        emptied = cleanup.prepare(connection, settings, task, day, team_id)
+        emptied, fresh = cleanup.prepare(connection, settings, task, day, team_id)
         try:
-            cleanup.publish(connection, task, emptied, team_id, approved[team_id])
+            cleanup.publish(connection, task, emptied, fresh, team_id, approved[team_id])
         finally:
             steps.release(connection, emptied)
 
@@ -267,12 +267,13 @@ def test_a_sweep_clears_what_abandoned_builds_left_and_nothing_else(source, sett
     def activity(owner: Owner) -> RunActivity:
         return RunActivity.ACTIVE if owner.run_id == "active" else RunActivity.ENDED
 
-    assert locks.sweep(clickhouse, Owner("dag", "heir"), activity=activity) == [left]
+    swept = locks.sweep(clickhouse, Owner("dag", "heir"), activity=activity)
+    assert (swept.cleared, swept.in_use) == ([left], [used])
     assert locks.find(clickhouse, used).lock == at_work.lock
     assert all(
         name.startswith((at_work.lock.table, at_work.lock.table_prefix)) for name in leftovers(clickhouse)
     )
-    assert locks.sweep(clickhouse, Owner("dag", "heir"), activity=activity) == []
+    assert locks.sweep(clickhouse, Owner("dag", "heir"), activity=activity).cleared == []
 
 
 def test_a_takeover_that_was_broken_off_leaves_no_tables_behind(source, settings, days):

@@ -32,11 +32,9 @@ def pageviews(clickhouse, table=STATS) -> int:
     return clickhouse.client.execute(f"SELECT sumMerge(pageviews_count_state) FROM {table.name}")[0][0]
 
 
-def staged_and_inserted(source, settings, day, team_ids) -> steps.Build:
+def staged_and_inserted(source, settings, day, team_ids) -> tuple[steps.Build, list[str]]:
     made = steps.stage(source.clickhouse, settings, TASK, day, team_ids)
-    for table in TABLES:
-        steps.insert(source.clickhouse, TASK, made, table)
-    return made
+    return made, [steps.insert(source.clickhouse, TASK, made, table) for table in BUILT_TABLES]
 
 
 def test_defect_10_every_step_may_be_repeated(source, settings, days):
@@ -44,12 +42,13 @@ def test_defect_10_every_step_may_be_repeated(source, settings, days):
     source.visits([1, 2], [day])
     first = steps.stage(source.clickhouse, settings, TASK, day, [1, 2])
     made = steps.stage(source.clickhouse, settings, TASK, day, [1, 2])
-    assert made == first, "the retry of the same run continues its lock"
-    for table in (*TABLES, *TABLES):
-        steps.insert(source.clickhouse, TASK, made, table)
-    published = [steps.publish(source.clickhouse, settings, TASK, made) for _ in range(2)]
+    assert made.lock == first.lock, "the retry of the same run continues its lock"
+    for _ in range(2):
+        fresh = [steps.insert(source.clickhouse, TASK, made, table) for table in BUILT_TABLES]
+    published = [steps.publish(source.clickhouse, settings, TASK, made, fresh) for _ in range(2)]
     totals = merged_totals(source.clickhouse)
-    assert published[0] == published[1]
+    assert published[0]["build"] != published[1]["build"], "each publishing has a name of its own"
+    assert [each | {"build": ""} for each in published] == [published[0] | {"build": ""}] * 2
     assert differences_from_oracle(source.clickhouse, [day], [1, 2]) == []
     for _ in range(2):
         steps.release(source.clickhouse, made)
@@ -69,7 +68,7 @@ def test_defect_10_a_direct_insert_doubles_on_retry_and_uniq_hides_it(source, se
     made = steps.stage(source.clickhouse, settings, TASK, day, [1])
     for _ in range(2):
         source.clickhouse.run(
-            "build/insert_bounces", names={"fresh": BOUNCES.name, "sessions": made.sessions}
+            "build/insert_bounces", names={"fresh": BOUNCES.name, "sessions": made.staged.sessions}
         )
     measures = {
         (table, measure)
@@ -81,20 +80,31 @@ def test_defect_10_a_direct_insert_doubles_on_retry_and_uniq_hides_it(source, se
     steps.release(source.clickhouse, made)
 
 
-def test_defect_10_a_publication_that_stopped_between_the_tables_is_seen_and_finished(source, settings, days):
+def test_defect_10_a_publication_that_stopped_between_the_tables_is_seen_and_finished(
+    source, settings, days, monkeypatch
+):
     day = days(1)[0]
     source.visits([1], [day])
     build_partition(source.clickhouse, settings, day, [1])
     source.event(1, at(day, 20), ingested=at(day, 21))
 
-    made = staged_and_inserted(source, settings, day, [1])
-    for table in TABLES:
-        steps.assemble_clone(source.clickhouse, made, table)
-    steps.record(source.clickhouse, TASK, made, STATS)
-    steps.replace_partition(source.clickhouse, made, STATS)
+    made, fresh = staged_and_inserted(source, settings, day, [1])
+    replaced = []
+
+    def replace_one(clickhouse, lock, table, assembled):
+        if replaced:
+            raise KeyboardInterrupt
+        replaced.append(table)
+        replace_partition(clickhouse, lock, table, assembled)
+
+    replace_partition = steps.replace_partition
+    monkeypatch.setattr(steps, "replace_partition", replace_one)
+    with pytest.raises(KeyboardInterrupt):
+        steps.publish(source.clickhouse, settings, TASK, made, fresh)
+    monkeypatch.undo()
     assert states(source.clickhouse, settings, [day], [1]) == {(1, day): ("inconsistent", "inconsistent")}
 
-    steps.publish(source.clickhouse, settings, TASK, made)
+    steps.publish(source.clickhouse, settings, TASK, made, fresh)
     steps.release(source.clickhouse, made)
     assert states(source.clickhouse, settings, [day], [1]) == {(1, day): ("complete", "complete")}
     assert differences_from_oracle(source.clickhouse, [day], [1]) == []
@@ -136,11 +146,11 @@ def test_defect_12_teams_that_are_not_rebuilt_keep_their_rows(source, settings, 
     assert differences_from_oracle(source.clickhouse, [day], [1, 2, 3]) == []
     assert found_gaps(source.clickhouse, settings, [day], [1, 2, 3]) == []
 
-    made = staged_and_inserted(source, settings, day, [2])
+    made, fresh = staged_and_inserted(source, settings, day, [2])
     source.clickhouse.run(
         "build/replace_partition",
         {"partition_id": partition_id(day)},
-        {"target": STATS.name, "clone": made.fresh(STATS)},
+        {"target": STATS.name, "clone": fresh[0]},
     )
     assert source.clickhouse.client.execute(f"SELECT DISTINCT team_id FROM {STATS.name}") == [(2,)], (
         "replacing with the rebuilt teams alone deletes all others"
@@ -200,11 +210,11 @@ def test_defect_13_new_rows_that_got_lost_are_not_published(source, settings, da
     source.visits([1], [day])
     build_partition(source.clickhouse, settings, day, [1])
     totals = merged_totals(source.clickhouse)
-    made = staged_and_inserted(source, settings, day, [1])
-    for table in TABLES:
-        source.clickhouse.run("build/truncate", names={"table": made.fresh(table)})
+    made, fresh = staged_and_inserted(source, settings, day, [1])
+    for table in fresh:
+        source.clickhouse.client.execute(f"TRUNCATE TABLE {table}")
     with pytest.raises(VerificationFailed, match="team 1 hold 0 .*nothing was published"):
-        steps.publish(source.clickhouse, settings, TASK, made)
+        steps.publish(source.clickhouse, settings, TASK, made, fresh)
     steps.release(source.clickhouse, made)
     assert merged_totals(source.clickhouse) == totals
 

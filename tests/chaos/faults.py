@@ -11,7 +11,7 @@ FINAL_CODES = (60, 62, 497, 47)
 
 # The statements of a run, by what they do: a fault aimed at one of them strikes where it hurts.
 STAGE = r"^build/(create|fill)"
-PUBLISH = r"^build/(attach|delete|replace|drop_partition|record|compare|renew_lock)"
+PUBLISH = r"^build/(attach|delete|replace|rename|record|compare|renew_lock)"
 INSERT_SELECTS = r"^backfill/(fill_sessions|insert_)"
 ALL_INSERT_SELECTS = r"^(build/(fill|insert|record)|detection/insert_plan|build/renew_lock)"
 RELEASE = r"^build/(list_build_tables|list_locked_dates|drop_tables)"

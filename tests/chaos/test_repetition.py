@@ -121,15 +121,18 @@ def test_a_lock_whose_creation_was_not_answered_is_the_owners(faulty, fail, days
 def test_a_unit_is_repeated_as_a_whole(faulty, fail, executed):
     faulty.client.execute("CREATE TABLE target (period_bucket DateTime) ORDER BY tuple()")
     faulty.client.execute("INSERT INTO target SELECT now()")
-    faulty.client.execute("CREATE TABLE clone AS target")
     fail("code", times=1, code=252, statement="attach_partition")
 
-    def assemble():
-        faulty.run("build/truncate", names={"table": "clone"})
-        faulty.run(
-            "build/attach_partition", {"partition_id": "all"}, {"table": "clone", "source_table": "target"}
-        )
+    made = []
 
-    faulty.repeat(assemble)
+    def assemble() -> str:
+        made.append(f"clone_{len(made)}")
+        faulty.client.execute(f"CREATE TABLE {made[-1]} AS target")
+        faulty.run(
+            "build/attach_partition", {"partition_id": "all"}, {"table": made[-1], "source_table": "target"}
+        )
+        return made[-1]
+
+    assert faulty.repeat(assemble) == made[-1] == "clone_1"
     assert executed().count("build/attach_partition") == 2
-    assert faulty.client.execute("SELECT count() FROM clone") == [(1,)]
+    assert faulty.client.execute("SELECT count() FROM clone_1") == [(1,)]

@@ -23,10 +23,10 @@ IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*", re.ASCII)
 @examples(300)
 def test_a_name_is_a_plain_identifier_or_refused(text):
     if IDENTIFIER.fullmatch(text) and len(text) <= 200:
-        assert text in sql.render("build/truncate", {"table": text})
+        assert text in sql.render("benchmarks/truncate", {"table": text})
     else:
         with pytest.raises(ValueError, match="table is .* not a plain SQL identifier"):
-            sql.render("build/truncate", {"table": text})
+            sql.render("benchmarks/truncate", {"table": text})
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_a_name_is_a_plain_identifier_or_refused(text):
 )
 def test_other_types_are_refused(value):
     with pytest.raises((ValueError, TypeError)):
-        sql.render("build/truncate", {"table": value})
+        sql.render("benchmarks/truncate", {"table": value})
 
 
 def test_a_missing_name_is_an_error():
     with pytest.raises(jinja2.UndefinedError):
-        sql.render("build/truncate")
+        sql.render("benchmarks/truncate")
 
 
 @pytest.mark.parametrize(

@@ -287,4 +287,4 @@ def test_the_bucket_expression_exists_once():
 
 def test_names_of_per_run_tables_are_identifiers():
     token = uuid.uuid4().hex[:12]
-    assert sql.render("build/truncate", {"table": f"web_analytics_build_20260101_{token}_sessions"})
+    assert sql.render("benchmarks/truncate", {"table": f"web_analytics_build_20260101_{token}_sessions"})

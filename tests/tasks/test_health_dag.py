@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.support import fingerprint
-from web_analytics.build import locks, steps
-from web_analytics.build.locks import Owner, RunActivity
+from web_analytics.build import steps
+from web_analytics.build.locks import RunActivity
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.reporting import metrics
@@ -164,8 +164,7 @@ def test_failures_are_counted_by_code(complete, run_dag):
 def test_what_a_killed_build_left_is_found(complete, settings, days):
     clickhouse = complete.clickhouse
     day = days(3)[1]
-    lock = locks.acquire(clickhouse, day, Owner("web_analytics_backfill", "killed"))
-    steps.create_tables(clickhouse, steps.Build(lock))
+    lock = steps.stage(clickhouse, settings, TaskIdentity("web_analytics_backfill", "killed"), day, [1]).lock
     now = datetime.now(UTC)
     for activity, after, expected in (
         (RunActivity.ENDED, timedelta(0), [day]),
@@ -174,7 +173,7 @@ def test_what_a_killed_build_left_is_found(complete, settings, days):
         (RunActivity.UNKNOWN, timedelta(days=2), [day]),
     ):
         assert leftovers(clickhouse, settings, now + after, lambda owner, it=activity: it) == expected
-    locks.release(clickhouse, lock)
+    clickhouse.run("build/drop_tables", names={"tables": [lock.table]})
     assert leftovers(clickhouse, settings, now, lambda owner: RunActivity.UNKNOWN) == [day]
 
 

@@ -5,7 +5,16 @@ INSERT INTO web_analytics_backfill_ledger
      dag_id, run_id, query_id)
 SELECT
     %(table_name)s, %(partition_date)s, teams.team_id, %(build)s, was_read.newest_ingested_at, was_read.source_events,
-    stored.pageviews, stored.sessions, stored.row_count, now64(6, 'UTC'), %(dag_id)s, %(run_id)s, %(query_id)s
+    stored.pageviews, stored.sessions, stored.row_count,
+    -- newer than what it replaces, whatever the clock says
+    greatest(
+        now64(6, 'UTC'),
+        (
+            SELECT max(built_at)
+            FROM web_analytics_backfill_ledger
+            WHERE partition_date = %(partition_date)s AND table_name = %(table_name)s
+        ) + INTERVAL 1 MICROSECOND),
+    %(dag_id)s, %(run_id)s, %(query_id)s
 FROM {{ build_teams }} AS teams
 LEFT JOIN
 (

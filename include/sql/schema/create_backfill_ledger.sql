@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_ledger{{ " ON CLUSTER '{cluste
     table_name LowCardinality(String),
     partition_date Date,
     team_id UInt64,
-    build LowCardinality(String) COMMENT 'token of the lock under which it was built; equal in both tables',
+    build LowCardinality(String) COMMENT 'names one publishing; equal in all tables once it is whole',
     newest_ingested_at DateTime64(6, 'UTC') COMMENT 'newest ingestion time of the source before it was read',
     source_events UInt64 COMMENT 'rows of the source, of any kind, when it was read',
     pageviews UInt64,

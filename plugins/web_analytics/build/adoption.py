@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import date
 
 from web_analytics import validation
 from web_analytics.build import locks, steps
 from web_analytics.build.locks import Owner, RunActivity
-from web_analytics.build.steps import Build
+from web_analytics.build.steps import Day, Staged
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
-from web_analytics.rules.partitions import partition_id
 from web_analytics.settings import Settings
 from web_analytics.tables import BOUNCES, STATS, TABLES
 from web_analytics.teams.selection import TeamSelection
@@ -34,47 +34,46 @@ def adopt_day(
     :returns: the adopted teams.
     :raises LockHeld: a run is building this date.
     """
-    owner = Owner(task.dag_id, task.run_id)
-    made = Build(locks.acquire(clickhouse, partition_date, owner, ttl=settings.lock_ttl, activity=activity))
+    made = steps.begin(clickhouse, settings, task, partition_date, activity)
+    staged = Staged.of(made)
+    day = Day(made, staged, {})
     try:
-        locks.drop_all_build_tables(clickhouse, made.lock)
-        unrecorded = [
-            row["team_id"]
-            for row in clickhouse.query(
-                "build/list_unrecorded_teams",
-                made.day,
-                {"stats": STATS.name, "bounces": BOUNCES.name},
-                external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],
-            )
-        ]
-        if not unrecorded:
-            return []
-        # Before anything is compared: an event that arrives later makes the day stale.
-        steps.create_tables(clickhouse, made)
-        steps.fill_build_teams(clickhouse, made, unrecorded)
-        clickhouse.run(
-            "build/fill_adopted_visits",
-            made.day,
-            {
-                "build_teams": made.build_teams,
-                "visits": made.visits,
-                "bucket_minutes": settings.bucket_minutes,
-            },
-            heavy=True,
-        )
-        compared = validation.check_day(clickhouse, settings, partition_date, unrecorded)
-        adopted = sorted(set(unrecorded) - set(compared.team_ids))
-        if not adopted:
-            return []
-        clickhouse.run("build/keep_adopted_teams", {"team_ids": adopted}, {"build_teams": made.build_teams})
-        for table in TABLES:
-            of_the_day = made.clone(table)
+        with steps.owned(partition_date):
+            unrecorded = [
+                row["team_id"]
+                for row in clickhouse.query(
+                    "build/list_unrecorded_teams",
+                    day.day,
+                    {"stats": STATS.name, "bounces": BOUNCES.name},
+                    external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],
+                )
+            ]
+            if not unrecorded:
+                return []
+            # Before anything is compared: an event that arrives later makes the day stale.
+            steps.create_teams(clickhouse, staged.teams, unrecorded)
+            clickhouse.run("build/create_visits", names={"visits": staged.visits})
             clickhouse.run(
-                "build/attach_partition",
-                {"partition_id": partition_id(partition_date)},
-                {"table": of_the_day, "source_table": table.name},
+                "build/fill_adopted_visits",
+                day.day,
+                {
+                    "build_teams": staged.teams,
+                    "visits": staged.visits,
+                    "bucket_minutes": settings.bucket_minutes,
+                },
+                heavy=True,
             )
-            steps.record(clickhouse, task, made, table, stored_in=of_the_day)
-        return adopted
+            compared = validation.check_day(clickhouse, settings, partition_date, unrecorded)
+            adopted = sorted(set(unrecorded) - set(compared.team_ids))
+            if not adopted:
+                return []
+            of_adopted = replace(day, staged=replace(staged, teams=made.table("adopted")))
+            steps.create_teams(clickhouse, of_adopted.staged.teams, adopted)
+            for table in TABLES:
+                of_the_day = made.table(f"clone_{table.short_name}")
+                steps.create_like_target(clickhouse, of_the_day, table)
+                steps.attach_partition(clickhouse, made.lock, of_the_day, table.name)
+                steps.record(clickhouse, task, of_adopted, table, day.publishing, stored_in=of_the_day)
+            return adopted
     finally:
-        steps.release(clickhouse, made)
+        locks.release(clickhouse, made.lock, made.name)

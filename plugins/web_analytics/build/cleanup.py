@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from web_analytics import schema
 from web_analytics.build import locks, steps
-from web_analytics.build.locks import Owner, RunActivity
-from web_analytics.build.steps import Build
+from web_analytics.build.locks import PUBLISH, Owner, RunActivity
+from web_analytics.build.steps import Build, Day
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.rules.partitions import ONE_DAY, DateRange
@@ -92,70 +92,53 @@ def prepare(
     partition_date: date,
     team_id: int,
     activity: Callable[[Owner], RunActivity] = lambda owner: RunActivity.UNKNOWN,
-) -> Build:
+) -> tuple[Build, list[str]]:
     """Takes the date's lock and creates an empty build of the one team.
 
+    :returns: the build and its empty fresh tables.
     :raises LockHeld: another run works on this date.
     """
-    lock = locks.acquire(
-        clickhouse,
-        partition_date,
-        Owner(task.dag_id, task.run_id),
-        ttl=settings.lock_ttl,
-        activity=activity,
-    )
-    emptied = Build(lock)
-    locks.drop_build_tables(clickhouse, lock)
-    steps.create_tables(clickhouse, emptied)
-    clickhouse.run("build/fill_build_team", {"team_id": team_id}, {"build_teams": emptied.build_teams})
-    return emptied
+    made = steps.begin(clickhouse, settings, task, partition_date, activity)
+    with steps.owned(partition_date):
+        return steps.create_empty_build(clickhouse, made, [team_id])
 
 
 def publish(
     clickhouse: ClickHouse,
     task: TaskIdentity,
     emptied: Build,
+    fresh: Sequence[str],
     team_id: int,
     approved: Collection[StoredDay],
 ) -> dict[str, int]:
     """Replaces the date in both tables by itself without the team, and notes that it is not built.
 
+    :param emptied: what :func:`prepare` has made; fresh: its empty tables.
     :param approved: what a person saw of this date and agreed to delete.
     :returns: how many other teams each table holds, all unchanged.
     :raises ApprovalOutdated: the tables hold other rows of the team than those; nothing was deleted.
     :raises CleanupFailed: other teams changed meanwhile, which the lock and the verified clone rule out.
     """
-    locks.renew(clickhouse, emptied.lock)
-    dates = DateRange(emptied.partition_date, emptied.partition_date + ONE_DAY)
-    # An earlier try may have emptied a table already.
-    unseen = [each for each in stored_days(clickhouse, team_id, dates) if each not in approved]
-    if unseen:
-        raise ApprovalOutdated(
-            f"{emptied.partition_date}: {unseen[0].table_name} holds {unseen[0].row_count} rows of team {team_id}, "
-            f"{unseen[0].pageviews} pageviews, other than what was approved; nothing of this date was deleted. "
-            "Trigger the cleanup again."
+    with steps.owned(emptied.partition_date):
+        made, own = locks.begin(clickhouse, emptied.lock, task, PUBLISH, [emptied.staged.teams, *fresh])
+        dates = DateRange(emptied.partition_date, emptied.partition_date + ONE_DAY)
+        # An earlier try may have emptied a table already.
+        unseen = [each for each in stored_days(clickhouse, team_id, dates) if each not in approved]
+        if unseen:
+            raise ApprovalOutdated(
+                f"{emptied.partition_date}: {unseen[0].table_name} holds {unseen[0].row_count} rows of team {team_id}, "
+                f"{unseen[0].pageviews} pageviews, other than what was approved; nothing of this date was deleted. "
+                "Trigger the cleanup again."
+            )
+        before = fingerprint_others(clickhouse, team_id, emptied.day)
+        day = Day(
+            made,
+            replace(emptied.staged, teams=own["teams"]),
+            {table: own[steps.fresh_thing(table)] for table in BUILT_TABLES},
         )
-    before = fingerprint_others(clickhouse, team_id, emptied.day)
-    for table in BUILT_TABLES:
-        steps.assemble_clone(clickhouse, emptied, table)
-    locks.renew(clickhouse, emptied.lock)
-    for table in BUILT_TABLES:
-        steps.replace_partition(clickhouse, emptied, table)
-    for table in BUILT_TABLES:
         # Without a build the detector takes the day for one that was never built.
-        clickhouse.run(
-            "build/record_in_ledger",
-            {
-                "table_name": table.name,
-                "partition_date": emptied.partition_date,
-                "build": "",
-                "dag_id": task.dag_id,
-                "run_id": task.run_id,
-                "query_id": f"{task.origin}:",
-            },
-            {"build_teams": emptied.build_teams, "visits": emptied.visits, "fresh": emptied.fresh(table)},
-        )
-    after = fingerprint_others(clickhouse, team_id, emptied.day)
+        steps.publish_day(clickhouse, task, day, recorded_as="")
+        after = fingerprint_others(clickhouse, team_id, emptied.day)
     if before != after:
         raise CleanupFailed(
             f"{emptied.partition_date}: the rows of other teams changed while team {team_id} was deleted, "

@@ -1,40 +1,60 @@
-"""The lock of a date: while one build of a day is under way, nobody else builds that day.
+"""Who may build a date, and which of its tries: the lock of a date and the fence before each try.
 
-A lock is a table, since creating a table is atomic. Its COMMENT says who owns it (dag, run, token) and never
-changes; renewals are rows of the owner's token, so that a late renewal by a former owner changes nothing.
+A lock is a table, since creating a table is atomic. Its COMMENT says who owns it (deployment, dag, run, token) and
+never changes. An abandoned lock is taken over by creating a marker table named after the old token: again, one
+contender wins. The marker is then the lock, with an owner and a token of its own, and may be taken over in its turn.
 
-An abandoned lock is taken over by creating a marker table named after the old token: again, one contender
-wins. The marker is then the lock, with an owner and a token of its own, and may be taken over in its turn.
-The winner drops the tables of the old token, so that whatever the old owner still does fails on a table that
-is gone and can publish nothing.
+Whoever was declared dead can wake up and go on with its next statement. Only a table that is gone stops it, so:
+
+- What a try writes has the lock's token and the try's own token in its name, and a unit of statements that is repeated
+  within a try writes tables of yet another token. No statement of an earlier try, however late it arrives, names them.
+- Whoever holds a lock drops the tables of all other tokens before anything else, also when it only continues.
+- A try that continues what another step has made takes it over by renaming it (:func:`begin`). An older try then knows
+  it by a name that is gone, and whatever the older try had made of it already is dropped after that.
+- Tables are listed first, then it is made sure that the lock is still held and no newer try has begun, and only then
+  they are dropped, by their names: a try that slept in between cannot drop what its successor has made.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from enum import Enum
 
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.errors import QueryFailed
-from web_analytics.rules.partitions import partition_id
+from web_analytics.rules.partitions import DateRange, partition_id
 
 log = logging.getLogger(__name__)
 
 TABLE_ALREADY_EXISTS = 57
 UNKNOWN_TABLE = 60
+# So often a list of tables is looked at again while somebody else is still renaming them.
+LOOKS = 20
+
+STAGE, PUBLISH = "stage", "publish"
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The run that holds or asks for a lock."""
+    """The run that holds or asks for a lock.
+
+    :ivar deployment: the Airflow that it is a run of: several may work on one ClickHouse, and have runs of one id.
+    """
 
     dag_id: str
     run_id: str
+    deployment: str = "local"
+
+    @classmethod
+    def of(cls, task: TaskIdentity) -> Owner:
+        return cls(task.dag_id, task.run_id, task.deployment)
 
 
 class RunActivity(Enum):
@@ -78,6 +98,59 @@ class HeldLock:
     markers: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Try:
+    """One try of one step of a build. What it writes are the tables of its own token.
+
+    :ivar step: stage, insert_<table> or publish.
+    :ivar number: Airflow's number of the try: of two tries of one step, the newer one has the larger.
+    :ivar token: a new one for each unit of statements that is repeated.
+    """
+
+    lock: Lock
+    step: str
+    number: int
+    token: str
+
+    @classmethod
+    def new(cls, lock: Lock, step: str, number: int) -> Try:
+        return cls(lock, step, number, secrets.token_hex(4))
+
+    def again(self) -> Try:
+        """The same try with names of its own for what it repeats."""
+        return replace(self, token=secrets.token_hex(4))
+
+    @property
+    def name(self) -> str:
+        """What its tables' names have after the prefix of the lock."""
+        return f"{self.step}{self.number}_{self.token}"
+
+    def table(self, thing: str) -> str:
+        return f"{self.lock.table_prefix}{self.name}_{thing}"
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A per-run table as its name tells: by which try of which step, and what it holds."""
+
+    table: str
+    step: str
+    number: int
+    thing: str
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep found.
+
+    :ivar cleared: dates that broken-off builds had left locked or with tables.
+    :ivar in_use: dates that somebody is at work on.
+    """
+
+    cleared: list[date]
+    in_use: list[date]
+
+
 class LockHeld(RuntimeError):
     """Another run is building this date."""
 
@@ -86,8 +159,9 @@ class LockHeld(RuntimeError):
     def __init__(self, lock: Lock, since: datetime, renewed_at: datetime):
         super().__init__(
             f"{lock.partition_date} is locked by run {lock.owner.run_id} of {lock.owner.dag_id} since "
-            f"{since:%Y-%m-%d %H:%M:%S} UTC, last renewed {renewed_at:%Y-%m-%d %H:%M:%S} UTC; it is taken over once "
-            "that run has ended or the lock is not renewed for WEB_ANALYTICS_LOCK_TTL_MINUTES."
+            f"{since:%Y-%m-%d %H:%M:%S} UTC (Airflow {lock.owner.deployment}), last renewed "
+            f"{renewed_at:%Y-%m-%d %H:%M:%S} UTC; it is taken over once that run has ended or the lock is not renewed "
+            "for WEB_ANALYTICS_LOCK_TTL_MINUTES."
         )
         self.lock, self.since, self.renewed_at = lock, since, renewed_at
 
@@ -96,9 +170,14 @@ class LockHeld(RuntimeError):
 
 
 class LockLost(RuntimeError):
-    """The lock of this build is gone or belongs to somebody else: nothing more may be published."""
+    """The date is no longer this try's: the lock is gone or somebody else's, or a newer try has begun."""
 
     code = "lock_lost"
+
+
+_TABLE = re.compile(
+    r"web_analytics_build_\d{8}_[0-9a-f]+_(?P<step>[a-z_]+)(?P<number>\d+)_[0-9a-f]{8}_(?P<thing>[a-z0-9_]+)"
+)
 
 
 def lock_table(partition_date: date) -> str:
@@ -115,6 +194,11 @@ def _build_prefix(partition_date: date) -> str:
 
 def find(clickhouse: ClickHouse, partition_date: date) -> HeldLock | None:
     """Who holds the lock of a date, after all takeovers; None where there is no lock."""
+    return _read(clickhouse, partition_date)[0]
+
+
+def _read(clickhouse: ClickHouse, partition_date: date) -> tuple[HeldLock | None, list[str]]:
+    """The lock of a date, and the takeover markers that lead from no lock to nobody."""
     prefix = _takeover_prefix(partition_date)
     rows = clickhouse.query(
         "build/read_lock", {"lock_table": lock_table(partition_date), "takeover_prefix": prefix}
@@ -122,13 +206,17 @@ def find(clickhouse: ClickHouse, partition_date: date) -> HeldLock | None:
     tables = {row["name"]: row for row in rows}
     name, markers = lock_table(partition_date), []
     held = None
-    while row := tables.get(name):
-        identity = json.loads(row["comment"])
-        lock = Lock(partition_date, Owner(identity["dag_id"], identity["run_id"]), identity["token"])
-        held = HeldLock(lock, row["created_at"].replace(tzinfo=UTC), tuple(markers))
+    while row := tables.pop(name, None):
+        lock = Lock(partition_date, *_identity(row["comment"]))
+        held = HeldLock(lock, row["created_at"], tuple(markers))
         name = f"{prefix}{lock.token}"
         markers.append(name)
-    return held
+    return held, list(tables)
+
+
+def _identity(comment: str) -> tuple[Owner, str]:
+    said = json.loads(comment)
+    return Owner(said["dag_id"], said["run_id"], said["deployment"]), said["token"]
 
 
 def acquire(
@@ -146,15 +234,18 @@ def acquire(
         is abandoned at once.
     :raises LockHeld: another run holds it.
     """
-    held = find(clickhouse, partition_date)
+    held, dangling = _read(clickhouse, partition_date)
     if held is None:
         lock = _create(clickhouse, lock_table(partition_date), partition_date, owner)
         if lock is None:  # somebody was faster
             return acquire(clickhouse, partition_date, owner, ttl=ttl, activity=activity)
-        _drop_markers_without_lock(clickhouse, lock)
+        # What a release that was broken off left. They were there before this lock, so none of them is its heir's.
+        _drop(clickhouse, dangling)
+        _fence(clickhouse, lock)
         return lock
     if held.lock.owner == owner:
-        renew(clickhouse, held.lock)
+        # Perhaps a takeover that was broken off, or whose answer was lost, before it had fenced the old owner.
+        _fence(clickhouse, held.lock)
         return held.lock
     try:
         renewed_at, now = _last_renewal(clickhouse, held)
@@ -182,13 +273,20 @@ def acquire(
         renewed_at,
     )
     clickhouse.run("build/kill_queries_of_build", {"table_prefix": held.lock.table_prefix})
-    drop_build_tables(clickhouse, held.lock)
+    _fence(clickhouse, lock)
     return lock
 
 
 def _create(clickhouse: ClickHouse, table: str, partition_date: date, owner: Owner) -> Lock | None:
     lock = Lock(partition_date, owner, secrets.token_hex(6))
-    comment = json.dumps({"dag_id": owner.dag_id, "run_id": owner.run_id, "token": lock.token})
+    comment = json.dumps(
+        {
+            "deployment": owner.deployment,
+            "dag_id": owner.dag_id,
+            "run_id": owner.run_id,
+            "token": lock.token,
+        }
+    )
     try:
         clickhouse.run("build/create_lock", {"comment": comment}, {"lock_table": table})
     except QueryFailed as error:
@@ -203,9 +301,129 @@ def _is_held_by(clickhouse: ClickHouse, lock: Lock) -> bool:
     return held is not None and held.lock == lock
 
 
-def _drop_markers_without_lock(clickhouse: ClickHouse, lock: Lock) -> None:
-    """Drops what a release that was broken off left; the new lock's token is in none of them."""
-    _drop_by_prefix(clickhouse, _takeover_prefix(lock.partition_date))
+def _fence(clickhouse: ClickHouse, lock: Lock) -> None:
+    """Makes everything that any other token has made of this date unreachable, for whoever still knows its name.
+
+    :raises LockLost: the lock is somebody else's by now; nothing was dropped that was made after that.
+    """
+    for _ in range(LOOKS):
+        of_others = [
+            name
+            for name in _tables_of(clickhouse, _build_prefix(lock.partition_date))
+            if not name.startswith(lock.table_prefix)
+        ]
+        if not of_others:
+            return
+        check_held(clickhouse, lock)
+        for prefix in sorted({_lock_part(name) for name in of_others}):
+            clickhouse.run("build/kill_queries_of_build", {"table_prefix": prefix})
+        _drop(clickhouse, of_others)
+    raise LockLost(f"The tables of others on {lock.partition_date} keep coming back; nothing is published.")
+
+
+def _lock_part(table: str) -> str:
+    """The part of a per-run table's name that tells date and lock."""
+    return "_".join(table.split("_")[:5]) + "_"
+
+
+def begin(
+    clickhouse: ClickHouse, lock: Lock, task: TaskIdentity, step: str, taken: Iterable[str] = ()
+) -> tuple[Try, dict[str, str]]:
+    """Begins a try of a step: from here on, older tries of this step can change nothing any more.
+
+    :param taken: tables of earlier steps that only the newest try of this step may use: they are renamed.
+    :returns: the try, and its own names of the taken tables by what they hold.
+    :raises LockLost: the lock is lost, a newer try has begun, or what is to be taken is gone.
+    """
+    made = Try.new(lock, step, task.try_number)
+    check_held(clickhouse, lock)
+    clickhouse.run(
+        "build/renew_lock",
+        {"token": lock.token, "step": step, "try_number": made.number, "try_token": made.token},
+        {"lock_table": lock.table},
+    )
+    own, is_first = clickhouse.repeat(lambda: _take(clickhouse, made, list(taken)))
+    if step == STAGE or not is_first:
+        _drop_older(clickhouse, made, set(own.values()))
+    return made, own
+
+
+def _take(clickhouse: ClickHouse, made: Try, taken: list[str]) -> tuple[dict[str, str], bool]:
+    """Renames what is taken, wherever an older try of the step has taken it before.
+
+    :returns: the new names by what they hold, and whether no try of the step can have begun before.
+    """
+    own = {thing_of(table): made.table(thing_of(table)) for table in taken}
+    is_first = made.number == 1
+    for _ in range(LOOKS if taken else 0):
+        where = {thing_of(table): table for table in taken}
+        if not is_first:
+            tables = _tables_of(clickhouse, made.lock.table_prefix)
+            for each in sorted(map(_made_by, tables), key=lambda each: each.number):
+                if each.step == made.step and each.thing in where:
+                    if each.number > made.number:
+                        raise _superseded(made)
+                    where[each.thing] = each.table
+        renames = [(where[thing], own[thing]) for thing in own if where[thing] != own[thing]]
+        if not renames:
+            return own, is_first
+        try:
+            clickhouse.run(
+                "build/rename_tables", names={"old": [a for a, _ in renames], "new": [b for _, b in renames]}
+            )
+            return own, is_first
+        except QueryFailed as error:
+            if error.code != UNKNOWN_TABLE:
+                raise
+            is_first = False
+            check_held(clickhouse, made.lock)
+    if taken:
+        raise LockLost(
+            f"What is to be published of {made.lock.partition_date} is gone: another try has taken it over, or it was "
+            "released. The next run builds this date if it still lacks rows."
+        )
+    return own, is_first
+
+
+def _drop_older(clickhouse: ClickHouse, made: Try, keep: set[str]) -> None:
+    """Drops what older tries of this step have made; the first step begins everything anew."""
+    tables = [
+        each.table
+        for each in map(_made_by, _tables_of(clickhouse, made.lock.table_prefix))
+        if each.table not in keep and (made.step in (STAGE, each.step))
+    ]
+    if not tables:
+        return
+    check_held(clickhouse, made.lock)
+    if _newest_try(clickhouse, made.lock, made.step) != (made.number, made.token):
+        raise _superseded(made)
+    _drop(clickhouse, tables)
+
+
+def _superseded(made: Try) -> LockLost:
+    return LockLost(
+        f"{made.lock.partition_date}: a newer try of {made.step} has begun; this one, try {made.number}, ends without "
+        "having changed anything."
+    )
+
+
+def _newest_try(clickhouse: ClickHouse, lock: Lock, step: str) -> tuple[int, str] | None:
+    rows = clickhouse.query(
+        "build/read_newest_try", {"token": lock.token, "step": step}, {"lock_table": lock.table}
+    )
+    return (rows[0]["try_number"], rows[0]["try_token"]) if rows else None
+
+
+def _made_by(table: str) -> _Made:
+    found = _TABLE.fullmatch(table)
+    if found is None:  # made by hand
+        return _Made(table, "", 0, "")
+    return _Made(table, found["step"], int(found["number"]), found["thing"])
+
+
+def thing_of(table: str) -> str:
+    """What a per-run table holds, as its name tells."""
+    return _made_by(table).thing
 
 
 def _last_renewal(clickhouse: ClickHouse, held: HeldLock) -> tuple[datetime, datetime]:
@@ -213,7 +431,7 @@ def _last_renewal(clickhouse: ClickHouse, held: HeldLock) -> tuple[datetime, dat
     renewal = clickhouse.query(
         "build/read_lock_renewal", {"token": held.lock.token}, {"lock_table": held.lock.table}
     )[0]
-    renewed_at, now = renewal["renewed_at"].replace(tzinfo=UTC), renewal["now"].replace(tzinfo=UTC)
+    renewed_at, now = renewal["renewed_at"], renewal["now"]
     # A table is visible before its metadata file has its name; meanwhile the server says 1970.
     since = held.since if held.since.year > 1970 else now
     return max(renewed_at, since), now
@@ -234,11 +452,8 @@ def _is_abandoned(
     return running[0]["running"] == 0
 
 
-def renew(clickhouse: ClickHouse, lock: Lock) -> None:
-    """Says that the owner is alive, and makes sure that it still is the owner.
-
-    :raises LockLost: the lock is gone or somebody else's.
-    """
+def check_held(clickhouse: ClickHouse, lock: Lock) -> None:
+    """:raises LockLost: the lock is gone or somebody else's."""
     held = find(clickhouse, lock.partition_date)
     if held is None or held.lock != lock:
         holder = "nobody" if held is None else f"run {held.lock.owner.run_id} of {held.lock.owner.dag_id}"
@@ -246,28 +461,36 @@ def renew(clickhouse: ClickHouse, lock: Lock) -> None:
             f"The lock of {lock.partition_date} with token {lock.token} is lost, it is now held by {holder}; "
             "nothing more is published by this task. The next run builds this date if it still lacks rows."
         )
-    clickhouse.run("build/renew_lock", {"token": lock.token}, {"lock_table": lock.table})
 
 
-def release(clickhouse: ClickHouse, lock: Lock) -> None:
-    """Drops the lock if it still is this one; releasing twice, or after it was lost, does nothing."""
+def release(clickhouse: ClickHouse, lock: Lock, staged: str = "") -> None:
+    """Drops the tables of a lock, and the lock if it still is this one; releasing twice, or after it was lost, does
+    nothing.
+
+    :param staged: the try of the first step that is over; nothing happens if a newer one has begun since. Empty for
+        whatever there is.
+    """
+    tables = _tables_of(clickhouse, lock.table_prefix)
     held = find(clickhouse, lock.partition_date)
-    if held is None or held.lock != lock:
+    is_held = held is not None and held.lock == lock
+    if is_held and staged and _is_begun_again(clickhouse, lock, staged):
+        log.info("%s: a newer try has begun; there is nothing to release.", lock.partition_date)
         return
-    # The lock first: without it, markers mean nothing, while without its marker the lock would be the old owner's.
-    for table in (lock.table, *held.markers):
-        _drop(clickhouse, [table])
+    _drop(clickhouse, tables)
+    if is_held:
+        # The lock first: without it, markers mean nothing, while without its marker it would be the old owner's.
+        for table in (lock.table, *held.markers):
+            _drop(clickhouse, [table])
 
 
-def drop_build_tables(clickhouse: ClickHouse, lock: Lock) -> None:
-    """Drops the per-run tables of a lock's token, as many as are there."""
-    _drop_by_prefix(clickhouse, lock.table_prefix)
-
-
-def drop_all_build_tables(clickhouse: ClickHouse, lock: Lock) -> None:
-    """Drops the per-run tables of the lock's date whatever their token: its own, and what a former owner or a
-    takeover that was broken off left. Only the holder of the lock may do this, and before it builds."""
-    _drop_by_prefix(clickhouse, _build_prefix(lock.partition_date))
+def _is_begun_again(clickhouse: ClickHouse, lock: Lock, staged: str) -> bool:
+    try:
+        newest = _newest_try(clickhouse, lock, STAGE)
+    except QueryFailed as error:
+        if error.code != UNKNOWN_TABLE:
+            raise
+        return False  # it was released just now
+    return newest is not None and int(re.fullmatch(r"[a-z_]+(\d+)_\w+", staged)[1]) < newest[0]
 
 
 def sweep(
@@ -276,33 +499,39 @@ def sweep(
     *,
     ttl: timedelta | None = None,
     activity: Callable[[Owner], RunActivity] = lambda owner: RunActivity.UNKNOWN,
-) -> list[date]:
+    within: DateRange | None = None,
+) -> Swept:
     """Clears what abandoned builds left on any date: a run that was killed, or whose release failed, after its
     date was published leaves a lock that no later run would ask for.
 
-    :returns: the dates that were cleared; those whose lock is in use are left alone.
+    What the asking run itself holds is left to a later one: it may be at work on it in a newer try.
+
+    :param within: only these dates.
     """
-    cleared = []
+    cleared, in_use = [], []
     for row in clickhouse.query("build/list_locked_dates"):
         partition_date = datetime.strptime(row["partition_id"], "%Y%m%d").date()  # noqa: DTZ007
+        if within is not None and partition_date not in within:
+            continue
+        held = find(clickhouse, partition_date)
+        if held is not None and held.lock.owner == owner:
+            continue
         try:
             lock = acquire(clickhouse, partition_date, owner, ttl=ttl, activity=activity)
         except (LockHeld, LockLost):
+            in_use.append(partition_date)
             continue
         except QueryFailed as error:
             if error.code != UNKNOWN_TABLE:
                 raise
             continue  # it was released just now
-        drop_all_build_tables(clickhouse, lock)
         release(clickhouse, lock)
         cleared.append(partition_date)
-    return cleared
+    return Swept(cleared, in_use)
 
 
-def _drop_by_prefix(clickhouse: ClickHouse, prefix: str) -> None:
-    _drop(
-        clickhouse, [row["name"] for row in clickhouse.query("build/list_build_tables", {"prefix": prefix})]
-    )
+def _tables_of(clickhouse: ClickHouse, prefix: str) -> list[str]:
+    return [row["name"] for row in clickhouse.query("build/list_build_tables", {"prefix": prefix})]
 
 
 def _drop(clickhouse: ClickHouse, tables: list[str]) -> None:

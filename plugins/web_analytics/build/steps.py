@@ -1,27 +1,37 @@
 """Builds one date exactly once: lock, stage, insert, verify, publish, record, release (docs/semantics.md).
 
-Each function is one step of a mapped task group and may be repeated at any time: it starts from what its
-predecessor left and ends with the same rows.
+Each function is one step of a mapped task group and may be repeated at any time: it begins a try of its own, whose
+tables have names of their own, and takes over what its predecessor has handed on by name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from datetime import date
+import secrets
+import time
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 from web_analytics.build import locks
-from web_analytics.build.locks import Lock, Owner, RunActivity
+from web_analytics.build.locks import PUBLISH, STAGE, UNKNOWN_TABLE, Lock, LockLost, Owner, RunActivity, Try
 from web_analytics.clickhouse import sql
 from web_analytics.clickhouse.connection import ClickHouse, external_table
 from web_analytics.clickhouse.history import TaskIdentity, attempt
+from web_analytics.errors import QueryFailed
 from web_analytics.rules.partitions import ONE_DAY, partition_id
 from web_analytics.settings import Settings
 from web_analytics.tables import BOUNCES, BUILT_TABLES, STATS, PreAggregatedTable
 
 log = logging.getLogger(__name__)
+
+# Engines before this one load parts that were replaced again when they restart soon after (ClickHouse issue 107605).
+FIRST_SAFE_RESTART = (26, 7)
+# The engine removes replaced parts a second or two after their lifetime, unless a query still reads them.
+PARTS_ARE_GONE_WITHIN = timedelta(minutes=10)
+PARTS_POLL_SECONDS = 0.5
 
 
 class VerificationFailed(RuntimeError):
@@ -30,11 +40,40 @@ class VerificationFailed(RuntimeError):
     code = "verification_failed"
 
 
+class PublishedDiffers(RuntimeError):
+    """After it was replaced, a table does not hold what was to be published: somebody else has written to it."""
+
+    code = "published_differs"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """The tables of one staging of a day.
+
+    :ivar teams: the list of the teams that are built; publishing takes it over under another name.
+    """
+
+    teams: str
+    events: str
+    repeated: str
+    visits: str
+    sessions: str
+
+    @classmethod
+    def of(cls, made: Try, teams: str = "") -> Staged:
+        things = ("events", "repeated", "visits", "sessions")
+        return cls(teams or made.table("teams"), *(made.table(thing) for thing in things))
+
+
 @dataclass(frozen=True)
 class Build:
-    """One build of one date, identified by the token of its lock."""
+    """One build of one date: its lock, and the try that has staged it.
+
+    :ivar staged_by: the name of that try.
+    """
 
     lock: Lock
+    staged_by: str
 
     @property
     def partition_date(self) -> date:
@@ -45,47 +84,50 @@ class Build:
         return self.lock.token
 
     @property
-    def build_teams(self) -> str:
-        return f"{self.lock.table_prefix}teams"
-
-    @property
-    def events(self) -> str:
-        return f"{self.lock.table_prefix}events"
-
-    @property
-    def repeated(self) -> str:
-        return f"{self.lock.table_prefix}repeated"
-
-    @property
-    def visits(self) -> str:
-        return f"{self.lock.table_prefix}visits"
-
-    @property
-    def sessions(self) -> str:
-        return f"{self.lock.table_prefix}sessions"
-
-    def fresh(self, table: PreAggregatedTable) -> str:
-        return f"{self.lock.table_prefix}fresh_{table.short_name}"
-
-    def clone(self, table: PreAggregatedTable) -> str:
-        return f"{self.lock.table_prefix}clone_{table.short_name}"
+    def staged(self) -> Staged:
+        """The tables as the first step has handed them on."""
+        prefix = f"{self.lock.table_prefix}{self.staged_by}_"
+        return Staged(*(prefix + thing for thing in ("teams", "events", "repeated", "visits", "sessions")))
 
     @property
     def day(self) -> dict[str, Any]:
         """The parameters of every statement that reads this day."""
-        return {"date_start": self.partition_date, "date_end": self.partition_date + ONE_DAY}
+        return day_of(self.lock)
 
     def to_xcom(self) -> dict[str, str]:
         return {
             "partition_date": self.partition_date.isoformat(),
             "token": self.token,
+            "staged_by": self.staged_by,
             **asdict(self.lock.owner),
         }
 
     @classmethod
-    def from_xcom(cls, value: dict[str, str]) -> Build:
-        owner = Owner(value["dag_id"], value["run_id"])
-        return cls(Lock(date.fromisoformat(value["partition_date"]), owner, value["token"]))
+    def from_xcom(cls, value: Mapping[str, str]) -> Build:
+        owner = Owner(value["dag_id"], value["run_id"], value["deployment"])
+        lock = Lock(date.fromisoformat(value["partition_date"]), owner, value["token"])
+        return cls(lock, value["staged_by"])
+
+
+@contextlib.contextmanager
+def owned(partition_date: date) -> Generator[None, None, None]:
+    """What is done inside is done with tables of this try: once they are gone, so is the date.
+
+    :raises LockLost: a newer try or another run has dropped them.
+    """
+    try:
+        yield
+    except QueryFailed as error:
+        if error.code == UNKNOWN_TABLE and "web_analytics_build_" in error.reason:
+            raise LockLost(
+                f"The tables of this try of {partition_date} are gone: a newer try or another run has taken the date "
+                "over. Nothing more is published by this task. The next run builds this date if it still lacks rows."
+            ) from error
+        raise
+
+
+def day_of(lock: Lock) -> dict[str, Any]:
+    return {"date_start": lock.partition_date, "date_end": lock.partition_date + ONE_DAY}
 
 
 def stage(
@@ -96,74 +138,169 @@ def stage(
     team_ids: Iterable[int],
     activity: Callable[[Owner], RunActivity] = lambda owner: RunActivity.UNKNOWN,
 ) -> Build:
-    """Takes the lock of the date and fills its session staging table; the only step that creates tables.
+    """Takes the lock of the date and stages its sessions.
 
     :param team_ids: the teams to build; their rows of this date are replaced, all others' are kept.
     :param activity: tells whether the run that holds the lock is still active.
     :raises LockHeld: another run is building this date.
+    :raises LockLost: a newer try has begun.
     """
-    lock = locks.acquire(
-        clickhouse,
-        partition_date,
-        Owner(task.dag_id, task.run_id),
-        ttl=settings.lock_ttl,
-        activity=activity,
-    )
-    build, team_ids = Build(lock), set(team_ids)
-    with attempt(clickhouse, task, partition_date) as made:
-        locks.drop_all_build_tables(clickhouse, build.lock)
-        create_tables(clickhouse, build)
-        fill_build_teams(clickhouse, build, team_ids)
-        _fill_sessions(clickhouse, settings, build)
-        made.details = _summary(clickhouse, build)
-        made.team_count = len(team_ids)
-    return build
+    made = begin(clickhouse, settings, task, partition_date, activity)
+    teams = sorted(set(team_ids))
+
+    def stage_anew() -> tuple[Try, Staged]:
+        anew = made.again()
+        staged = Staged.of(anew)
+        create_teams(clickhouse, staged.teams, teams)
+        _fill_stage(clickhouse, settings, made.lock, staged)
+        return anew, staged
+
+    with attempt(clickhouse, task, partition_date) as logged, owned(partition_date):
+        by, staged = clickhouse.repeat(stage_anew)
+        logged.details = _summary(clickhouse, staged)
+        logged.team_count = len(teams)
+    return Build(made.lock, by.name)
 
 
-def insert(clickhouse: ClickHouse, task: TaskIdentity, build: Build, table: PreAggregatedTable) -> None:
-    """Aggregates the staged sessions into a fresh table with the target's definition."""
-    locks.renew(clickhouse, build.lock)
-    with attempt(clickhouse, task, build.partition_date, table.name):
-        _fill_fresh(clickhouse, build, table)
+def begin(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    task: TaskIdentity,
+    partition_date: date,
+    activity: Callable[[Owner], RunActivity] = lambda owner: RunActivity.UNKNOWN,
+) -> Try:
+    """Takes the lock of a date and begins a try of its first step.
+
+    :raises LockHeld: another run is at work on this date.
+    """
+    lock = locks.acquire(clickhouse, partition_date, Owner.of(task), ttl=settings.lock_ttl, activity=activity)
+    made, _ = locks.begin(clickhouse, lock, task, STAGE)
+    return made
 
 
-def publish(clickhouse: ClickHouse, settings: Settings, task: TaskIdentity, build: Build) -> dict[str, Any]:
-    """Verifies the fresh rows, replaces the date in both tables and records it.
+def insert(clickhouse: ClickHouse, task: TaskIdentity, build: Build, table: PreAggregatedTable) -> str:
+    """Aggregates the staged sessions into a fresh table with the target's definition.
 
-    :returns: what was published: sessions, pageviews and teams.
+    :returns: the name of the fresh table, which publishing takes over.
+    """
+    made, _ = locks.begin(clickhouse, build.lock, task, f"insert_{table.short_name}")
+
+    def insert_anew() -> str:
+        fresh = made.again().table(fresh_thing(table))
+        _fill_fresh(clickhouse, build.staged, fresh, table)
+        return fresh
+
+    with attempt(clickhouse, task, build.partition_date, table.name), owned(build.partition_date):
+        return clickhouse.repeat(insert_anew)
+
+
+def publish(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    task: TaskIdentity,
+    build: Build,
+    fresh: Iterable[str],
+    selected: Collection[int] | None = None,
+) -> dict[str, Any]:
+    """Verifies the fresh rows, replaces the date in all tables, compares them with what was to be published, and
+    records it.
+
+    :param fresh: what the insert of each table has handed on.
+    :param selected: the teams that are selected now: others are left out, whatever was staged of them. None: all are.
+    :returns: what was published: sessions, pageviews and teams, and ``build``, the name of this publishing.
     :raises VerificationFailed: the fresh rows differ from the stage, or the stage from the source although it
         was filled anew; nothing was published.
+    :raises PublishedDiffers: a table does not hold what was published; the day is inconsistent.
+    :raises LockLost: the date is another run's or a newer try's.
     """
-    locks.renew(clickhouse, build.lock)
-    with attempt(clickhouse, task, build.partition_date) as made:
-        verify(clickhouse, settings, build)
-        for table in BUILT_TABLES:
-            assemble_clone(clickhouse, build, table)
-        # The ledger changes for one table before and for the other after the day is replaced: wherever this
-        # is broken off, the two entries name different builds and the detector sees an inconsistent day.
-        *first_tables, last_table = BUILT_TABLES
-        for table in first_tables:
-            record(clickhouse, task, build, table)
-        locks.renew(clickhouse, build.lock)
-        for table in BUILT_TABLES:
-            replace_partition(clickhouse, build, table)
-        record(clickhouse, task, build, last_table)
-        made.details = _summary(clickhouse, build)
-        made.team_count = made.details["teams"]
-    return made.details
+    with attempt(clickhouse, task, build.partition_date) as logged, owned(build.partition_date):
+        made, own = locks.begin(clickhouse, build.lock, task, PUBLISH, [build.staged.teams, *fresh])
+        handed_on = build.staged
+        day = Day(
+            made,
+            Staged(own["teams"], handed_on.events, handed_on.repeated, handed_on.visits, handed_on.sessions),
+            {table: own[fresh_thing(table)] for table in BUILT_TABLES},
+        )
+        of_selected = _of_selected(clickhouse, day, selected)
+        if of_selected != day:
+            day = _staged_anew(clickhouse, settings, of_selected)
+        day = _verified(clickhouse, settings, day)
+        publish_day(clickhouse, task, day)
+        logged.details = {**_summary(clickhouse, day.staged), "build": day.publishing}
+        logged.team_count = logged.details["teams"]
+    return logged.details
+
+
+@dataclass(frozen=True)
+class Day:
+    """A day that one try of publishing owns.
+
+    :ivar fresh: the rows that take the place of the teams' rows, by table.
+    """
+
+    made: Try
+    staged: Staged
+    fresh: Mapping[PreAggregatedTable, str]
+
+    @property
+    def lock(self) -> Lock:
+        return self.made.lock
+
+    @property
+    def day(self) -> dict[str, Any]:
+        return day_of(self.lock)
+
+    @property
+    def publishing(self) -> str:
+        """Names this publishing in the ledger: equal in all tables once it is whole."""
+        return f"{self.lock.token}-{self.made.token}"
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A day as it will be published.
+
+    :ivar clone: the table that holds it; empty where the target neither has nor gets rows.
+    :ivar replaces: whether the target has rows now.
+    """
+
+    clone: str
+    replaces: bool
+
+
+def publish_day(clickhouse: ClickHouse, task: TaskIdentity, day: Day, recorded_as: str | None = None) -> None:
+    """Assembles the day of each table aside, replaces it by one statement, compares and records.
+
+    The ledger changes for one table before and for the others after the day is replaced and compared: wherever this
+    breaks off, the entries name different publishings, and the detector sees an inconsistent day.
+
+    :param recorded_as: the build in the ledger; by default the name of this publishing.
+    """
+    assembled = {table: assemble(clickhouse, day, table) for table in BUILT_TABLES}
+    build = day.publishing if recorded_as is None else recorded_as
+    first_table, *other_tables = BUILT_TABLES
+    record(clickhouse, task, day, first_table, build)
+    locks.check_held(clickhouse, day.lock)
+    for table in BUILT_TABLES:
+        replace_partition(clickhouse, day.lock, table, assembled[table])
+    if any(each.replaces for each in assembled.values()):
+        await_removal(clickhouse, day.lock)
+    compare_published(clickhouse, day, assembled)
+    for table in other_tables:
+        record(clickhouse, task, day, table, build)
 
 
 def release(clickhouse: ClickHouse, build: Build) -> None:
-    """Drops the tables and the lock of a build; harmless when repeated and after the lock was lost."""
-    locks.drop_build_tables(clickhouse, build.lock)
-    locks.release(clickhouse, build.lock)
+    """Drops the tables and the lock of a build; harmless when repeated, after the lock was lost, and where a newer try
+    has begun the date anew."""
+    locks.release(clickhouse, build.lock, build.staged_by)
 
 
 def release_if_owned(clickhouse: ClickHouse, task: TaskIdentity, partition_date: date) -> None:
     """Releases whatever this run holds of a date, for a stage that failed for good."""
     held = locks.find(clickhouse, partition_date)
-    if held is not None and held.lock.owner == Owner(task.dag_id, task.run_id):
-        release(clickhouse, Build(held.lock))
+    if held is not None and held.lock.owner == Owner.of(task):
+        locks.release(clickhouse, held.lock, f"{STAGE}{task.try_number}_failed")
 
 
 def build_partition(
@@ -171,31 +308,26 @@ def build_partition(
     settings: Settings,
     partition_date: date,
     team_ids: Iterable[int],
-    run_id: str = "local",
+    run_id: str = "",
 ) -> dict[str, Any]:
-    """All steps of one date one after the other, for use outside a DAG."""
-    task = TaskIdentity(run_id=run_id)
+    """All steps of one date one after the other, for use outside a DAG.
+
+    :param run_id: names the build in ledger and log; each call is a run of its own all the same.
+    """
+    task = TaskIdentity(run_id=run_id or "local", deployment=f"local-{secrets.token_hex(6)}")
     build = stage(clickhouse, settings, task, partition_date, team_ids)
     try:
-        for table in BUILT_TABLES:
-            insert(clickhouse, task, build, table)
-        return publish(clickhouse, settings, task, build)
+        fresh = [insert(clickhouse, task, build, table) for table in BUILT_TABLES]
+        return publish(clickhouse, settings, task, build, fresh)
     finally:
         release(clickhouse, build)
 
 
-def create_tables(clickhouse: ClickHouse, build: Build) -> None:
-    clickhouse.run("build/create_build_teams", names={"build_teams": build.build_teams})
-    clickhouse.run("build/create_events", names={"events": build.events})
-    clickhouse.run("build/create_repeated", names={"repeated": build.repeated})
-    clickhouse.run("build/create_visits", names={"visits": build.visits})
-    clickhouse.run("build/create_sessions", names={"sessions": build.sessions})
-    for table in BUILT_TABLES:
-        for name in (build.fresh(table), build.clone(table)):
-            _create_like_target(clickhouse, name, table)
+def fresh_thing(table: PreAggregatedTable) -> str:
+    return f"fresh_{table.short_name}"
 
 
-def _create_like_target(clickhouse: ClickHouse, name: str, table: PreAggregatedTable) -> None:
+def create_like_target(clickhouse: ClickHouse, name: str, table: PreAggregatedTable) -> None:
     names: sql.Names = {"table": name, "target": table.name}
     if clickhouse.topology != "single":
         keys = clickhouse.query("schema/table_keys", {"table_name": table.name})[0]
@@ -203,78 +335,130 @@ def _create_like_target(clickhouse: ClickHouse, name: str, table: PreAggregatedT
     clickhouse.run("build/create_like_target", names=names)
 
 
-def fill_build_teams(clickhouse: ClickHouse, build: Build, team_ids: Iterable[int]) -> None:
+def create_teams(clickhouse: ClickHouse, teams: str, team_ids: Iterable[int]) -> None:
+    """A list of teams as a table, since it takes part in statements that no data can be sent along with."""
+    clickhouse.run("build/create_build_teams", names={"build_teams": teams})
     clickhouse.run(
         "build/fill_build_teams",
-        names={"build_teams": build.build_teams},
-        external_tables=[external_table("planned_teams", "team_id", "Int64", sorted(set(team_ids)))],
+        names={"build_teams": teams},
+        external_tables=[external_table("planned_teams", "team_id", "Int64", team_ids)],
     )
 
 
-def _fill_sessions(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
+def create_empty_build(clickhouse: ClickHouse, made: Try, team_ids: Iterable[int]) -> tuple[Build, list[str]]:
+    """A build of these teams without any rows: published, it deletes them from the day.
+
+    :returns: the build, and what an insert would have handed on.
+    """
+
+    def create_anew() -> tuple[Build, list[str]]:
+        anew = made.again()
+        staged = Staged.of(anew)
+        create_teams(clickhouse, staged.teams, team_ids)
+        clickhouse.run("build/create_visits", names={"visits": staged.visits})
+        fresh = [anew.table(fresh_thing(table)) for table in BUILT_TABLES]
+        for name, table in zip(fresh, BUILT_TABLES, strict=True):
+            create_like_target(clickhouse, name, table)
+        return Build(made.lock, anew.name), fresh
+
+    return clickhouse.repeat(create_anew)
+
+
+def _fill_stage(clickhouse: ClickHouse, settings: Settings, lock: Lock, staged: Staged) -> None:
+    """Creates and fills everything but the list of teams."""
     names = {
-        "build_teams": build.build_teams,
-        "events": build.events,
-        "repeated": build.repeated,
-        "visits": build.visits,
-        "sessions": build.sessions,
+        "build_teams": staged.teams,
+        "events": staged.events,
+        "repeated": staged.repeated,
+        "visits": staged.visits,
+        "sessions": staged.sessions,
         "bucket_minutes": settings.bucket_minutes,
     }
     people_are_merged = clickhouse.query("source/has_person_overrides")[0]["has_person_overrides"]
+    clickhouse.run("build/create_events", names={"events": staged.events})
+    clickhouse.run("build/create_repeated", names={"repeated": staged.repeated})
+    clickhouse.run("build/create_visits", names={"visits": staged.visits})
+    clickhouse.run("build/create_sessions", names={"sessions": staged.sessions})
+    clickhouse.run("build/fill_events", day_of(lock), names, heavy=True)
+    clickhouse.run("build/fill_repeated", names=names, heavy=True)
+    clickhouse.run("build/fill_visits", names=names, heavy=True)
+    clickhouse.run(
+        "build/fill_sessions",
+        day_of(lock),
+        {**names, "has_person_overrides": bool(people_are_merged)},
+        heavy=True,
+    )
 
-    def fill() -> None:
-        for table in (build.events, build.repeated, build.visits, build.sessions):
-            clickhouse.run("build/truncate", names={"table": table})
-        clickhouse.run("build/fill_events", build.day, names, heavy=True)
-        clickhouse.run("build/fill_repeated", names=names, heavy=True)
-        clickhouse.run("build/fill_visits", names=names, heavy=True)
+
+def _fill_fresh(clickhouse: ClickHouse, staged: Staged, fresh: str, table: PreAggregatedTable) -> None:
+    create_like_target(clickhouse, fresh, table)
+    clickhouse.run(
+        f"build/insert_{table.short_name}",
+        names={"fresh": fresh, "sessions": staged.sessions},
+        heavy=True,
+    )
+
+
+def _of_selected(clickhouse: ClickHouse, day: Day, selected: Collection[int] | None) -> Day:
+    """The day with a list of those of its teams that are still selected; the same day where all are."""
+    if selected is None:
+        return day
+    now_selected = [external_table("selected_teams", "team_id", "Int64", sorted(selected))]
+    names: sql.Names = {"build_teams": day.staged.teams}
+    left_out = clickhouse.query("build/count_left_out", names=names, external_tables=now_selected)[0]["teams"]
+    if not left_out:
+        return day
+    log.info("%s: %d teams are no longer selected and left out.", day.lock.partition_date, left_out)
+
+    def list_anew() -> str:
+        teams = day.made.again().table("selected")
+        clickhouse.run("build/create_build_teams", names={"build_teams": teams})
         clickhouse.run(
-            "build/fill_sessions",
-            build.day,
-            {**names, "has_person_overrides": bool(people_are_merged)},
-            heavy=True,
+            "build/fill_selected_teams", names={**names, "selected": teams}, external_tables=now_selected
         )
+        return teams
 
-    clickhouse.repeat(fill)
-
-
-def _fill_fresh(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable) -> None:
-    fresh = build.fresh(table)
-
-    def fill() -> None:
-        clickhouse.run("build/truncate", names={"table": fresh})
-        clickhouse.run(
-            f"build/insert_{table.short_name}",
-            names={"fresh": fresh, "sessions": build.sessions},
-            heavy=True,
-        )
-
-    clickhouse.repeat(fill)
+    return replace(day, staged=replace(day.staged, teams=clickhouse.repeat(list_anew)))
 
 
-def verify(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
-    if moved_on := _source_differences(clickhouse, settings, build):
+def _staged_anew(clickhouse: ClickHouse, settings: Settings, day: Day) -> Day:
+    """The day staged and aggregated once more, by tables of this try."""
+
+    def stage_anew() -> Day:
+        anew = day.made.again()
+        staged = Staged.of(anew, day.staged.teams)
+        _fill_stage(clickhouse, settings, day.lock, staged)
+        # Not the thing that a further try takes over: that one begins from what was handed on.
+        fresh = {table: anew.table(f"again_{table.short_name}") for table in BUILT_TABLES}
+        for table, name in fresh.items():
+            _fill_fresh(clickhouse, staged, name, table)
+        return Day(day.made, staged, fresh)
+
+    return clickhouse.repeat(stage_anew)
+
+
+def _verified(clickhouse: ClickHouse, settings: Settings, day: Day) -> Day:
+    """The day as it may be published: as the source is now, staged once more where it has moved on."""
+    if moved_on := _source_differences(clickhouse, settings, day):
         log.info(
             "%s: the source has moved on for %d teams; staging once more",
-            build.partition_date,
+            day.lock.partition_date,
             len({each["team_id"] for each in moved_on}),
         )
-        _fill_sessions(clickhouse, settings, build)
-        for table in BUILT_TABLES:
-            _fill_fresh(clickhouse, build, table)
-        if moved_on := _source_differences(clickhouse, settings, build):
+        day = _staged_anew(clickhouse, settings, day)
+        if moved_on := _source_differences(clickhouse, settings, day):
             first = moved_on[0]
             raise VerificationFailed(
-                f"{build.partition_date}: the staged sessions of team {first['team_id']} hold {first['found']} "
+                f"{day.lock.partition_date}: the staged sessions of team {first['team_id']} hold {first['found']} "
                 f"{first['measure']}, the source {first['expected']}, although they were staged twice; nothing was "
                 "published. If events of this day are still arriving, run again later."
             )
     differences = clickhouse.query(
         "build/compare_fresh_with_sessions",
         names={
-            "sessions": build.sessions,
-            "fresh_stats": build.fresh(STATS),
-            "fresh_bounces": build.fresh(BOUNCES),
+            "sessions": day.staged.sessions,
+            "fresh_stats": day.fresh[STATS],
+            "fresh_bounces": day.fresh[BOUNCES],
             "stats": STATS.name,
             "bounces": BOUNCES.name,
         },
@@ -283,107 +467,179 @@ def verify(clickhouse: ClickHouse, settings: Settings, build: Build) -> None:
     if differences:
         first = differences[0]
         raise VerificationFailed(
-            f"{build.partition_date}: the new rows of {first['table_name']} for team {first['team_id']} hold "
+            f"{day.lock.partition_date}: the new rows of {first['table_name']} for team {first['team_id']} hold "
             f"{first['found']} {first['measure']}, the staged sessions {first['expected']}; nothing was published."
         )
+    return day
 
 
-def _source_differences(clickhouse: ClickHouse, settings: Settings, build: Build) -> list[dict[str, Any]]:
+def _source_differences(clickhouse: ClickHouse, settings: Settings, day: Day) -> list[dict[str, Any]]:
     return clickhouse.query(
         "build/compare_stage_with_source",
-        build.day,
+        day.day,
         {
-            "build_teams": build.build_teams,
-            "events": build.events,
-            "repeated": build.repeated,
-            "sessions": build.sessions,
+            "build_teams": day.staged.teams,
+            "events": day.staged.events,
+            "repeated": day.staged.repeated,
+            "sessions": day.staged.sessions,
             "bucket_minutes": settings.bucket_minutes,
         },
         heavy=True,
     )
 
 
-def assemble_clone(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable) -> None:
+def assemble(clickhouse: ClickHouse, day: Day, table: PreAggregatedTable) -> Assembled:
     """Puts the day together as it will be published: the target's rows of other teams and the fresh rows."""
-    clone = build.clone(table)
-    partition = {"partition_id": partition_id(build.partition_date)}
+    fresh = day.fresh[table]
 
-    def assemble() -> None:
-        clickhouse.run("build/truncate", names={"table": clone})
+    def assemble_anew() -> Assembled:
+        clone = day.made.again().table(f"clone_{table.short_name}")
+        create_like_target(clickhouse, clone, table)
         stored = clickhouse.query(
             "build/count_stored_rows",
-            build.day,
-            {"target": table.name, "build_teams": build.build_teams},
+            day.day,
+            {"target": table.name, "build_teams": day.staged.teams, "fresh": fresh},
         )[0]
-        if stored["kept"]:
-            clickhouse.run("build/attach_partition", partition, {"table": clone, "source_table": table.name})
-        # Masking rows costs as much as writing them: a day that is new, or new as a whole, has none to mask.
-        if stored["kept"] and stored["replaced"]:
-            clickhouse.run(
-                "build/delete_build_teams", names={"clone": clone, "build_teams": build.build_teams}
-            )
-        clickhouse.run(
-            "build/attach_partition", partition, {"table": clone, "source_table": build.fresh(table)}
-        )
+        # A day of which no row remains is replaced by its own rows, all of them masked: a statement that names no
+        # table of this try could not be fenced, and a day without parts cannot be replaced.
+        if stored["kept"] or (stored["replaced"] and not stored["fresh"]):
+            attach_partition(clickhouse, day.lock, clone, table.name)
+            # Masking rows costs as much as writing them: a day that is new, or new as a whole, has none to mask.
+            if stored["replaced"]:
+                clickhouse.run(
+                    "build/delete_build_teams", names={"clone": clone, "build_teams": day.staged.teams}
+                )
+        attach_partition(clickhouse, day.lock, clone, fresh)
+        is_there = stored["kept"] or stored["replaced"] or stored["fresh"]
+        return Assembled(clone if is_there else "", bool(stored["kept"] or stored["replaced"]))
 
-    clickhouse.repeat(assemble)
+    assembled = clickhouse.repeat(assemble_anew)
+    if assembled.clone:
+        _compare_clone(clickhouse, day, table, assembled.clone)
+    return assembled
+
+
+def attach_partition(clickhouse: ClickHouse, lock: Lock, table: str, source_table: str) -> None:
+    clickhouse.run(
+        "build/attach_partition",
+        {"partition_id": partition_id(lock.partition_date)},
+        {"table": table, "source_table": source_table},
+    )
+
+
+def _compare_clone(clickhouse: ClickHouse, day: Day, table: PreAggregatedTable, clone: str) -> None:
     differences = clickhouse.query(
         "build/compare_clone",
-        build.day,
+        day.day,
         {
             "target": table.name,
-            "fresh": build.fresh(table),
+            "fresh": day.fresh[table],
             "clone": clone,
-            "build_teams": build.build_teams,
+            "build_teams": day.staged.teams,
         },
         heavy=True,
     )
     if differences:
         first = differences[0]
         raise VerificationFailed(
-            f"{build.partition_date}: the assembled day of {table.name} holds {first['found_pageviews']} pageviews "
+            f"{day.lock.partition_date}: the assembled day of {table.name} holds {first['found_pageviews']} pageviews "
             f"of team {first['team_id']} instead of {first['expected_pageviews']}; nothing was published."
         )
 
 
-def replace_partition(clickhouse: ClickHouse, build: Build, table: PreAggregatedTable) -> None:
-    partition = {"partition_id": partition_id(build.partition_date)}
-    clone = build.clone(table)
-    remaining = clickhouse.query("build/count_rows", build.day, {"table": clone})[0]["row_count"]
-    if remaining:
-        clickhouse.run("build/replace_partition", partition, {"target": table.name, "clone": clone})
-    else:
-        clickhouse.run("build/drop_partition", partition, {"target": table.name})
+def replace_partition(
+    clickhouse: ClickHouse, lock: Lock, table: PreAggregatedTable, assembled: Assembled
+) -> None:
+    """The only statement that changes a target. It names a table of this try: once that is gone, it fails."""
+    if assembled.clone:
+        clickhouse.run(
+            "build/replace_partition",
+            {"partition_id": partition_id(lock.partition_date)},
+            {"target": table.name, "clone": assembled.clone},
+        )
+
+
+def await_removal(clickhouse: ClickHouse, lock: Lock) -> None:
+    """Waits until the parts that were replaced are gone from the disk, where a restart would bring them back."""
+    if clickhouse.topology != "single" or clickhouse.server_version >= FIRST_SAFE_RESTART:
+        return
+    deadline = time.monotonic() + PARTS_ARE_GONE_WITHIN.total_seconds()
+    parameters = {
+        "partition_id": partition_id(lock.partition_date),
+        "tables": [table.name for table in BUILT_TABLES],
+    }
+    while remaining := clickhouse.query("build/count_replaced_parts", parameters)[0]["parts"]:
+        if time.monotonic() > deadline:
+            log.warning(
+                "%s: %d replaced parts are still there; a restart of ClickHouse within the next minutes may bring them "
+                "back, which the nightly run would find.",
+                lock.partition_date,
+                remaining,
+            )
+            return
+        time.sleep(PARTS_POLL_SECONDS)
+
+
+def compare_published(
+    clickhouse: ClickHouse, day: Day, assembled: Mapping[PreAggregatedTable, Assembled]
+) -> None:
+    """:raises PublishedDiffers: a target does not hold what was assembled for it."""
+    rows = clickhouse.query(
+        "build/list_part_hashes",
+        {
+            "partition_id": partition_id(day.lock.partition_date),
+            "tables": [
+                name for table, each in assembled.items() for name in (table.name, each.clone) if name
+            ],
+        },
+    )
+    hashes = {row["table"]: row["hashes"] for row in rows}
+    for table, each in assembled.items():
+        # The same parts are the same rows. Otherwise the engine has merged some meanwhile, or somebody has written.
+        if not each.clone or hashes.get(table.name) == hashes.get(each.clone):
+            continue
+        differences = clickhouse.query(
+            "build/compare_published", day.day, {"target": table.name, "clone": each.clone}, heavy=True
+        )
+        if differences:
+            first = differences[0]
+            raise PublishedDiffers(
+                f"{day.lock.partition_date}: {table.name} holds {first['found_pageviews']} pageviews of team "
+                f"{first['team_id']} right after {first['expected_pageviews']} were published: something else writes "
+                "to it. The day is inconsistent until it is built again."
+            )
 
 
 def record(
     clickhouse: ClickHouse,
     task: TaskIdentity,
-    build: Build,
+    day: Day,
     table: PreAggregatedTable,
+    build: str,
     stored_in: str | None = None,
 ) -> None:
     """Writes the ledger entry of each of the build's teams.
 
+    :param build: names the publishing; empty for a day that counts as never built.
     :param stored_in: a table with what is stored of them on this day; by default the fresh rows.
     """
     clickhouse.run(
         "build/record_in_ledger",
         {
             "table_name": table.name,
-            "partition_date": build.partition_date,
-            "build": build.token,
+            "partition_date": day.lock.partition_date,
+            "build": build,
             "dag_id": task.dag_id,
             "run_id": task.run_id,
             "query_id": f"{task.origin}:",
         },
         {
-            "build_teams": build.build_teams,
-            "visits": build.visits,
-            "fresh": stored_in or build.fresh(table),
+            "build_teams": day.staged.teams,
+            "visits": day.staged.visits,
+            "fresh": stored_in or day.fresh[table],
         },
     )
 
 
-def _summary(clickhouse: ClickHouse, build: Build) -> dict[str, Any]:
-    return clickhouse.query("build/summarise_sessions", names={"sessions": build.sessions})[0]
+def _summary(clickhouse: ClickHouse, staged: Staged) -> dict[str, Any]:
+    return clickhouse.query("build/summarise_sessions", names={"sessions": staged.sessions})[0]

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from web_analytics.clickhouse import sql
 from web_analytics.errors import CODES, Again, QueryFailed
@@ -52,6 +52,9 @@ CORRECTNESS_SETTINGS: dict[str, Any] = {
     "optimize_throw_if_noop": 0,
     # It does not tell one indexHint from another: what was left out for some teams would be left out for all.
     "use_query_condition_cache": 0,
+    # A staging table of any size is dropped: a server refuses that over 50 GB by default.
+    "max_table_size_to_drop": 0,
+    "max_partition_size_to_drop": 0,
 }
 
 # Under the user's own query settings: a heavy query takes one core, and that only when nobody else wants it (nice
@@ -61,8 +64,8 @@ HEAVY_DEFAULTS: dict[str, Any] = {"max_threads": 1, "os_thread_priority": 19}
 # Statements that end with the same rows however often they are executed: a transient failure of one costs a
 # pause, not a try of the task. Others are repeated together with what empties their table (ClickHouse.repeat).
 REPEATABLE = re.compile(
-    r"(?:\s|--[^\n]*\n)*(?:SELECT|WITH|EXPLAIN|KILL|TRUNCATE|DELETE|DROP\s+TABLE\s+IF\s+EXISTS"
-    r"|CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS|ALTER\s+TABLE\s+\S+\s+(?:REPLACE|DROP)\s+PARTITION)\b"
+    r"(?:\s|--[^\n]*\n)*(?:SELECT|WITH|EXPLAIN|KILL|DROP\s+TABLE\s+IF\s+EXISTS"
+    r"|CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS|ALTER\s+TABLE\s+\S+\s+REPLACE\s+PARTITION)\b"
 )
 # Also these: of a lock's rows, a ledger entry and the activity of a day the newest holds, the histories may tell an
 # attempt or a scan twice, and who finds that the lock exists looks whose it is.
@@ -87,6 +90,7 @@ LOGGED_PARAMETERS = ("partition_date", "date_start", "date_end", "table_name")
 INSTANTS = ("DateTime", "Nullable(DateTime")
 
 Row = dict[str, Any]
+T = TypeVar("T")
 Parameters = Mapping[str, Any]
 
 
@@ -211,6 +215,12 @@ class ClickHouse:
             self._connect = functools.partial(Client, **arguments)
         return self._connect()
 
+    @functools.cached_property
+    def server_version(self) -> tuple[int, int]:
+        """Year and month of the server's version."""
+        year, month, *_ = self.query("clickhouse/server_version")[0]["version"].split(".")
+        return int(year), int(month)
+
     def cancel_running_query(self) -> None:
         """Ends what is running now, here and on the connections that :meth:`another` made, from one more connection;
         for timeouts, killed tasks and clients that are gone."""
@@ -272,10 +282,14 @@ class ClickHouse:
             self._execute(path, data, names, (), False)
         return len(data)
 
-    def repeat(self, unit: Callable[[], object]) -> None:
-        """Executes statements that only together may be repeated, such as TRUNCATE and INSERT: all of them again
-        after a transient failure of one, up to three times."""
-        self._repeat(unit, self.pauses, may_take_long=True)
+    def repeat(self, unit: Callable[[], T]) -> T:
+        """Executes statements that only together may be repeated: all of them again after a transient failure of one,
+        up to three times. A unit that writes makes tables of another name each time: a statement of which the answer
+        was lost may still arrive.
+
+        :returns: what the unit returned.
+        """
+        return self._repeat(unit, self.pauses, may_take_long=True)
 
     def _execute(self, path, parameters, names, external_tables, heavy):
         """Executes a statement; if it may be repeated, again after a transient failure, up to three times."""

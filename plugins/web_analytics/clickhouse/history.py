@@ -18,18 +18,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TaskIdentity:
-    """Which try of which task is at work; the origin of its queries and log rows."""
+    """Which try of which task is at work; the origin of its queries and log rows.
+
+    :ivar deployment: the Airflow that it runs in (WEB_ANALYTICS_DEPLOYMENT).
+    """
 
     dag_id: str = "local"
     run_id: str = "local"
     task_id: str = "local"
     map_index: int = -1
     try_number: int = 1
+    deployment: str = "local"
 
     @property
     def task_origin(self) -> str:
         """The beginning of every query_id of this task instance, of all its tries."""
-        return f"{self.dag_id}:{self.run_id}:{self.task_id}:{self.map_index}:"
+        return f"{self.dag_id}:{self.deployment}:{self.run_id}:{self.task_id}:{self.map_index}:"
 
     @property
     def origin(self) -> str:

@@ -34,8 +34,6 @@ from web_analytics.teams.selection import select_teams
 
 log = logging.getLogger(__name__)
 
-PUBLISH_TASK_ID = "build_date.publish"
-
 
 class BackfillIncomplete(RuntimeError):
     """At least one planned date was not published, or is not what the raw events say."""
@@ -194,7 +192,7 @@ def stage_date(day: str, plan_id: str) -> dict[str, str]:
 def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
     """Compares what was published with what was decided.
 
-    :raises BackfillIncomplete: a decided date is missing from the history of this run, or its validation failed.
+    :raises BackfillIncomplete: a decided date is not published, or its validation failed.
     """
     if decided is None:
         raise BackfillIncomplete("No decision was made; see the failed task before this one.")
@@ -203,24 +201,18 @@ def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
         return {"published": [], "failed": []}
     settings, task = Settings.load(), current_task()
     with open_clickhouse(settings, task) as clickhouse:
-        cleared = locks.sweep(
-            clickhouse, Owner(task.dag_id, task.run_id), ttl=settings.lock_ttl, activity=run_activity
-        )
-        if cleared:
-            log.warning("Cleared what builds that broke off had left on %s.", ", ".join(map(str, cleared)))
+        swept = locks.sweep(clickhouse, Owner.of(task), ttl=settings.lock_ttl, activity=run_activity)
+        if swept.cleared:
+            log.warning(
+                "Cleared what builds that broke off had left on %s.", ", ".join(map(str, swept.cleared))
+            )
         if not decided["backfill"]:
             log.info("Nothing was to be built: %s.", decided["reason"])
             return {"published": [], "failed": []}
-        rows = clickhouse.query(
-            "tasks/list_published_dates",
-            {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": PUBLISH_TASK_ID},
-        )
-        wrong = clickhouse.query(
-            "tasks/list_failed_validations", {"dag_id": task.dag_id, "run_id": task.run_id}
-        )
-        published = {row["partition_date"].isoformat() for row in rows}
+        published = dates.in_state("publish", "success", decided["dates"])
         failed = [day for day in decided["dates"] if day not in published]
-        affected = [date.fromisoformat(day) for day in failed] or [row["partition_date"] for row in wrong]
+        wrong = dates.in_state("validate", "failed", decided["dates"])
+        affected = [date.fromisoformat(day) for day in failed or wrong]
         concern = _concern(clickhouse, settings, decided["plan_id"], affected) if affected else None
     log.info("Published: %s.", ", ".join(sorted(published, reverse=True)) or "nothing")
     if failed:
@@ -231,9 +223,8 @@ def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
         )
     if wrong:
         raise BackfillIncomplete(
-            f"{len(wrong)} of {len(published)} built dates are not what the raw events say: "
-            f"{', '.join(row['partition_date'].isoformat() for row in wrong)}. The task validate of these dates "
-            "names the first difference and the command that builds the date again.",
+            f"{len(wrong)} of {len(published)} built dates are not what the raw events say: {', '.join(wrong)}. The task "
+            "validate of these dates names the first difference and the command that builds the date again.",
             concern,
         )
     return {"published": sorted(published, reverse=True), "failed": failed}

@@ -9,17 +9,17 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from web_analytics.build import cleanup, steps
+from web_analytics.build import cleanup, locks, steps
 from web_analytics.build.cleanup import ApprovalOutdated, CleanupFailed, StoredDay
-from web_analytics.build.locks import LockHeld
+from web_analytics.build.locks import Owner
 from web_analytics.clickhouse import history
 from web_analytics.conf import CleanupConf
 from web_analytics.rules.partitions import DateRange, newest_first
 from web_analytics.settings import Settings
+from web_analytics.tasks.dates import with_lock
 from web_analytics.tasks.runtime import (
     current_conf,
     current_task,
-    is_last_try,
     label_map_index,
     open_clickhouse,
     run_activity,
@@ -60,7 +60,7 @@ def show() -> dict[str, Any]:
             for part in (
                 f"Deletes what is stored of {what}; events are not touched.",
                 _as_markdown(stored),
-                f"Afterwards team {conf.team_id} is disabled." if conf.disable_team else warning,
+                f"Before that, team {conf.team_id} is disabled." if conf.disable_team else warning,
             )
             if part
         ),
@@ -105,26 +105,22 @@ def plan_deletion(shown: dict[str, Any], approval: Mapping[str, Any]) -> list[di
     ]
 
 
-def lock_date(day: str) -> dict[str, str]:
+def lock_date(day: str) -> dict[str, Any]:
     """Locks the date and creates the empty build that takes the place of the team's rows."""
     label_map_index(day)
     settings, conf, _ = _settings_and_conf()
     task, partition_date = current_task(), date.fromisoformat(day)
     with open_clickhouse(settings, task) as clickhouse:
-        try:
-            emptied = cleanup.prepare(clickhouse, settings, task, partition_date, conf.team_id, run_activity)
-            return emptied.to_xcom()
-        except LockHeld as held:
-            wait_and_run_again(str(held))
-        except BaseException:
-            # Airflow does not run the teardown of a setup that failed.
-            if is_last_try():
-                steps.release_if_owned(clickhouse, task, partition_date)
-            raise
+
+        def prepare() -> tuple[steps.Build, list[str]]:
+            return cleanup.prepare(clickhouse, settings, task, partition_date, conf.team_id, run_activity)
+
+        emptied, fresh = with_lock(clickhouse, task, partition_date, prepare)
+    return {**emptied.to_xcom(), "fresh": fresh}
 
 
 def delete_date(
-    day: str, approved: Sequence[Mapping[str, Any]], approver: str, locked: dict[str, str]
+    day: str, approved: Sequence[Mapping[str, Any]], approver: str, locked: dict[str, Any]
 ) -> dict[str, Any]:
     """Publishes the date without the team and records who approved it.
 
@@ -136,7 +132,8 @@ def delete_date(
     seen = [StoredDay(**each) for each in approved]
     with open_clickhouse(settings, task) as clickhouse:
         try:
-            others = cleanup.publish(clickhouse, task, steps.Build.from_xcom(locked), conf.team_id, seen)
+            emptied = steps.Build.from_xcom(locked)
+            others = cleanup.publish(clickhouse, task, emptied, locked["fresh"], conf.team_id, seen)
         except BaseException as error:
             reason = str(error) or type(error).__name__
             _record(clickhouse, task, conf, "failed", reason, day, seen, approver, started)
@@ -147,7 +144,7 @@ def delete_date(
     return {"day": day, "deleted": [asdict(each) for each in seen], "other_teams": others}
 
 
-def release_date(locked: dict[str, str]) -> None:
+def release_date(locked: dict[str, Any]) -> None:
     """Drops the date's per-run tables and its lock."""
     label_map_index(locked["partition_date"])
     with open_clickhouse(Settings.load(), current_task()) as clickhouse:
@@ -155,15 +152,13 @@ def release_date(locked: dict[str, str]) -> None:
 
 
 def disable_team(approval: Mapping[str, Any]) -> None:
-    """Disables the team, only where the conf asks for it and a person approved; all dates are deleted by now.
-
-    :raises AirflowSkipException: it was not asked for.
+    """Disables the team, only where the conf asks for it and a person approved. It comes before the deletion: a build
+    that has staged the team already leaves it out when it publishes.
     """
-    from airflow.sdk.exceptions import AirflowSkipException
-
     settings, conf, _ = _settings_and_conf()
     if not conf.disable_team:
-        raise AirflowSkipException(f"Team {conf.team_id} stays as it is: disable_team was not asked for.")
+        log.info("Team %d stays as it is: disable_team was not asked for.", conf.team_id)
+        return
     approver, task = _approver(approval), current_task()
     with open_clickhouse(settings, task) as clickhouse:
         if cleanup.disable(clickhouse, conf.team_id, approver):
@@ -218,6 +213,12 @@ def prove(
             )
             log.info("The deletion was %s.", reason)
             return {"outcome": "rejected"}
+        # Whatever is built of these dates has begun before the team was disabled, or leaves it out.
+        swept = locks.sweep(
+            clickhouse, Owner.of(task), ttl=settings.lock_ttl, activity=run_activity, within=dates
+        )
+        if swept.in_use:
+            wait_and_run_again(f"{swept.in_use[0]} is being built; what is proved has to stay true.")
         remaining = cleanup.stored_days(clickhouse, conf.team_id, dates)
     done = {each["day"] for each in deleted}
     undone = [

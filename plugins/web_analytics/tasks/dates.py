@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from web_analytics import validation
 from web_analytics.build import steps
@@ -18,12 +18,33 @@ from web_analytics.tasks.runtime import (
     current_task,
     is_last_try,
     label_map_index,
+    mapped_states,
     open_clickhouse,
     run_activity,
     wait_and_run_again,
 )
+from web_analytics.teams.selection import select_teams
 
 log = logging.getLogger(__name__)
+
+
+T = TypeVar("T")
+
+# The task group that builds one date.
+GROUP = "build_date"
+
+
+def with_lock(clickhouse: ClickHouse, task: TaskIdentity, partition_date: date, work: Callable[[], T]) -> T:
+    """Does the first step of a date, or gives the slot back while another run holds the date's lock."""
+    try:
+        return work()
+    except LockHeld as held:
+        wait_and_run_again(str(held))
+    except BaseException:
+        # Airflow does not run the teardown of a setup that failed.
+        if is_last_try():
+            steps.release_if_owned(clickhouse, task, partition_date)
+        raise
 
 
 def lock_and_stage(
@@ -34,46 +55,48 @@ def lock_and_stage(
     team_ids: Collection[int],
 ) -> dict[str, str]:
     """Stages a date for these teams, or gives the slot back while another run holds the date's lock."""
-    try:
-        return steps.stage(clickhouse, settings, task, partition_date, team_ids, run_activity).to_xcom()
-    except LockHeld as held:
-        wait_and_run_again(str(held))
-    except BaseException:
-        # Airflow does not run the teardown of a setup that failed.
-        if is_last_try():
-            steps.release_if_owned(clickhouse, task, partition_date)
-        raise
+
+    def stage() -> steps.Build:
+        return steps.stage(clickhouse, settings, task, partition_date, team_ids, run_activity)
+
+    return with_lock(clickhouse, task, partition_date, stage).to_xcom()
 
 
-def insert_table(staged: dict[str, str], table_name: str) -> None:
-    """Aggregates the staged sessions for one table."""
-    label_map_index(staged["partition_date"])
-    settings, task = Settings.load(), current_task()
-    with open_clickhouse(settings, task) as clickhouse:
-        steps.insert(clickhouse, task, steps.Build.from_xcom(staged), table_by_name(table_name))
+def insert_table(staged: dict[str, str], table_name: str) -> str:
+    """Aggregates the staged sessions for one table.
 
-
-def publish_date(staged: dict[str, str]) -> dict[str, Any]:
-    """Verifies, publishes and records the date.
-
-    :returns: the date with the numbers of sessions, pageviews and teams published.
+    :returns: the name of the fresh table, which publishing takes over.
     """
     label_map_index(staged["partition_date"])
     settings, task = Settings.load(), current_task()
     with open_clickhouse(settings, task) as clickhouse:
-        published = steps.publish(clickhouse, settings, task, steps.Build.from_xcom(staged))
+        return steps.insert(clickhouse, task, steps.Build.from_xcom(staged), table_by_name(table_name))
+
+
+def publish_date(staged: dict[str, str], fresh: Sequence[str]) -> dict[str, Any]:
+    """Verifies, publishes and records the date, without the teams that are no longer selected.
+
+    :param fresh: what the insert of each table returned.
+    :returns: the date with the numbers of sessions, pageviews and teams published, and ``build``.
+    """
+    label_map_index(staged["partition_date"])
+    settings, task = Settings.load(), current_task()
+    with open_clickhouse(settings, task) as clickhouse:
+        selected = select_teams(clickhouse, settings).team_ids
+        built = steps.Build.from_xcom(staged)
+        published = steps.publish(clickhouse, settings, task, built, fresh, selected)
     log.info("%s is published: %s.", staged["partition_date"], published)
     return {"partition_date": staged["partition_date"], **published}
 
 
-def validate_date(staged: dict[str, str]) -> None:
-    """Compares what this build stored with the raw events; a source without an oracle is only verified.
+def validate_date(published: dict[str, Any]) -> None:
+    """Compares what was published with the raw events; a source without an oracle is only verified.
 
     :raises ValidationFailed: a number is not what the raw events say.
     """
-    label_map_index(staged["partition_date"])
-    settings, task = Settings.load(), current_task()
-    built = steps.Build.from_xcom(staged)
+    label_map_index(published["partition_date"])
+    settings = Settings.load()
+    task, partition_date = current_task(), date.fromisoformat(published["partition_date"])
     if not validation.has_oracle(settings):
         log.info(
             "There is no oracle for the source %s; the build was verified while publishing.", settings.source
@@ -81,10 +104,10 @@ def validate_date(staged: dict[str, str]) -> None:
         return
     with open_clickhouse(settings, task) as clickhouse:
         rows = clickhouse.query(
-            "build/list_built_teams", {"partition_date": built.partition_date, "build": built.token}
+            "build/list_built_teams", {"partition_date": partition_date, "build": published["build"]}
         )
         team_ids = [row["team_id"] for row in rows]
-        result = validation.check_and_record(clickhouse, settings, task, built.partition_date, team_ids)
+        result = validation.check_and_record(clickhouse, settings, task, partition_date, team_ids)
     log.info("Validated %s.", result.sentence())
     validation.raise_if_failed(result)
 
@@ -95,3 +118,14 @@ def release_date(staged: dict[str, str]) -> None:
     settings, task = Settings.load(), current_task()
     with open_clickhouse(settings, task) as clickhouse:
         steps.release(clickhouse, steps.Build.from_xcom(staged))
+
+
+def in_state(task_id: str, state: str, planned: Sequence[str]) -> list[str]:
+    """Those of the planned dates whose task is in a state in this run, as it is now: what an earlier execution of a
+    run that was cleared has published or validated is told by the tasks that were not cleared.
+
+    :param task_id: within the group of a date.
+    :param planned: the dates in the order of their groups.
+    """
+    states = mapped_states(f"{GROUP}.{task_id}")
+    return [day for index, day in enumerate(planned) if states.get(index) == state]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,21 @@ log = logging.getLogger(__name__)
 LOCK_POLL_SECONDS = 15
 
 
+def deployment(settings: Settings) -> str:
+    """Tells this Airflow from others that work on the same ClickHouse, whose runs may have the same ids.
+
+    By default it follows from what all processes of an Airflow share and no two have in common, its Fernet key.
+    """
+    if settings.deployment:
+        return settings.deployment
+    from airflow.configuration import conf
+
+    shared = conf.get("core", "fernet_key", fallback="") or conf.get("api", "base_url", fallback="")
+    return hashlib.sha256(shared.encode()).hexdigest()[:12]
+
+
 def current_task() -> TaskIdentity:
-    """The try that is running now. Outside of a task, a local identity."""
+    """The try that is running now."""
     from airflow.sdk import get_current_context
 
     task_instance = get_current_context()["ti"]
@@ -29,6 +43,7 @@ def current_task() -> TaskIdentity:
         task_id=task_instance.task_id,
         map_index=-1 if task_instance.map_index is None else task_instance.map_index,
         try_number=task_instance.try_number,
+        deployment=deployment(Settings.load()),
     )
 
 
@@ -87,14 +102,27 @@ def open_clickhouse(settings: Settings, task: TaskIdentity, conn_id: str = "") -
 
 
 def run_activity(owner: Owner) -> RunActivity:
-    """What Airflow knows of the run that holds a lock: a run of another Airflow is unknown."""
+    """What Airflow knows of the run that holds a lock: a run of another Airflow is unknown, also where this one has a
+    run of the same id."""
     from airflow.sdk import get_current_context
 
+    if owner.deployment != deployment(Settings.load()):
+        return RunActivity.UNKNOWN
     task_instance = get_current_context()["ti"]
     if task_instance.get_dr_count(owner.dag_id, run_ids=[owner.run_id]) == 0:
         return RunActivity.UNKNOWN
     active = task_instance.get_dr_count(owner.dag_id, run_ids=[owner.run_id], states=["queued", "running"])
     return RunActivity.ACTIVE if active else RunActivity.ENDED
+
+
+def mapped_states(task_id: str) -> dict[int, str]:
+    """The states of a mapped task's instances in this run, by map index: also of those that ran before it was
+    cleared and have not run again."""
+    from airflow.sdk import get_current_context
+
+    ti = get_current_context()["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id]).get(ti.run_id, {})
+    return {int(name.rpartition("_")[2]): str(state) for name, state in states.items() if name != task_id}
 
 
 def wait_and_run_again(reason: str) -> NoReturn:

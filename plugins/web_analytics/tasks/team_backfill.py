@@ -23,7 +23,7 @@ from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, newe
 from web_analytics.rules.states import COMPLETE, INCONSISTENT, MISSING, STALE
 from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS, Settings
 from web_analytics.tasks.backfill import BackfillIncomplete
-from web_analytics.tasks.dates import lock_and_stage
+from web_analytics.tasks.dates import in_state, lock_and_stage
 from web_analytics.tasks.runtime import current_conf, current_task, label_map_index, open_clickhouse
 from web_analytics.teams import first_backfills
 from web_analytics.teams.first_backfills import NO_DATES
@@ -157,9 +157,7 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
             taken = [team for team in taken if team.team_id not in left]
             failures = {team_id: reason for team_id, reason in failures.items() if team_id not in left}
         first_backfills.finish(clickhouse, taken, failures)
-        wrong = clickhouse.query(
-            "tasks/list_failed_validations", {"dag_id": task.dag_id, "run_id": task.run_id}
-        )
+        wrong = in_state("validate", "failed", [each["day"] for each in planned])
     succeeded = sorted(team.team_id for team in taken if team.team_id not in failures)
     log.info("%s backfilled.", _count(succeeded, "team"))
     if failures:
@@ -170,9 +168,8 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
             Concern(teams=len(failures)),
         )
     if wrong:
-        days = ", ".join(row["partition_date"].isoformat() for row in wrong)
         raise BackfillIncomplete(
-            f"{len(wrong)} built dates are not what the raw events say: {days}. The task validate of these dates names "
+            f"{len(wrong)} built dates are not what the raw events say: {', '.join(wrong)}. The task validate of these dates names "
             "the first difference and the command that builds the date again."
         )
     return {"succeeded": succeeded, "failed": failures}

@@ -34,15 +34,15 @@ def build_dates(planned: Any, stage_date: Callable[[str, str], dict[str, str]]) 
             def insert_rows(staged):
                 from web_analytics.tasks import dates
 
-                dates.insert_table(staged, table.name)
+                return dates.insert_table(staged, table.name)
 
             return insert_rows(staged)
 
         @task(outlets=list(TABLE_ASSETS.values()), **MAPPED)
-        def publish(staged):
+        def publish(staged, fresh):
             from web_analytics.tasks import dates
 
-            published = dates.publish_date(staged)
+            published = dates.publish_date(staged, list(fresh))
             for asset in TABLE_ASSETS.values():
                 event = get_current_context()["outlet_events"][asset]
                 event.add_partitions(published["partition_date"])
@@ -50,10 +50,10 @@ def build_dates(planned: Any, stage_date: Callable[[str, str], dict[str, str]]) 
             return published
 
         @task(**MAPPED)
-        def validate(staged):
+        def validate(published):
             from web_analytics.tasks import dates
 
-            dates.validate_date(staged)
+            dates.validate_date(published)
 
         @task(**MAPPED)
         def release(staged):
@@ -63,7 +63,7 @@ def build_dates(planned: Any, stage_date: Callable[[str, str], dict[str, str]]) 
 
         staged = stage(day, plan_id).as_setup()
         inserted = [insert(staged, table) for table in BUILT_TABLES]
-        published = publish(staged)
-        inserted >> published >> [validate(staged), release(staged).as_teardown(setups=staged)]
+        published = publish(staged, inserted)
+        published >> [validate(published), release(staged).as_teardown(setups=staged)]
 
     return build_date.expand_kwargs(planned)

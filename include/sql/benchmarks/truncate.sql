@@ -1,0 +1,3 @@
+-- Empties a table between two measurements.
+-- Parameters: none.
+TRUNCATE TABLE {{ table }} SYNC

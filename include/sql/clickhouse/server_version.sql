@@ -1,0 +1,3 @@
+-- The version of the server.
+-- Parameters: none. Columns: version.
+SELECT version() AS version
