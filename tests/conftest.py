@@ -46,6 +46,16 @@ class GivenServer:
         return f"clickhouse://{login}:{password}@{self.host}:{self.port}/{database}{self._query}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def heavy_statements_do_not_wait():
+    """In production they yield to dashboards; beside other tests they would wait for whatever else runs."""
+    from web_analytics.clickhouse.connection import HEAVY_DEFAULTS
+
+    before = HEAVY_DEFAULTS.pop("os_thread_priority")
+    yield
+    HEAVY_DEFAULTS["os_thread_priority"] = before
+
+
 @pytest.fixture(scope="session")
 def is_embedded() -> bool:
     return "CLICKHOUSE_TEST_URL" not in os.environ
