@@ -145,7 +145,7 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
         periods = Periods({team.team_id: team.dates for team in taken if team.dates != NO_DATES})
         lacking: dict[int, set[date]] = defaultdict(set)
         for dates, teams in periods.by_range().items():
-            for row in _gaps(clickhouse, settings, dates, teams.team_ids, STILL_LACKING):
+            for row in _gaps(clickhouse, settings, dates, teams, STILL_LACKING):
                 lacking[row["team_id"]].add(row["partition_date"])
         for team_id, days in lacking.items():
             failures[team_id] = f"lacks {', '.join(map(str, newest_first(days)))}"
