@@ -288,7 +288,9 @@ class CleanupConf(Conf):
     team_id: int = _param(_TEAM_ID, "The team whose rows are deleted.", REQUIRED)
     date_start: date = _param(_DATE, "First day.", REQUIRED)
     date_end: date = _param(_DATE, "The day after the last day.", REQUIRED)
-    disable_team: bool = _param(_YES_OR_NO, "Disable the team first, so that nothing is built of it again.", False)
+    disable_team: bool = _param(
+        _YES_OR_NO, "Disable the team first, so that nothing is built of it again.", False
+    )
     dry_run: bool = _param(_YES_OR_NO, "Show what would be deleted; change nothing.", True)
     allow_long_range: bool = _param(_YES_OR_NO, _LONG_RANGE, False)
 

@@ -127,6 +127,7 @@ CODES: dict[int | str, Code] = {
     "lock_lost": _never("the date belongs to another run or a newer try now"),
     "message_not_sent": _never("the channels that work have been told; the next check tells again"),
     "published_differs": _next_try("the day is published once more"),
+    "registry_busy": _next_try("others are changing the registry of teams at this moment"),
     "schema_mismatch": _never("the schema has to be changed first"),
     "validation_failed": _never("the tables have to be built again first"),
     "verification_failed": _never("it was tried twice already within the task"),

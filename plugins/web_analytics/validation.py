@@ -51,6 +51,8 @@ PERSONS_TOLERANCE, PERSONS_SLACK = 0.03, 2
 # A list of ids travels in the statement's text; longer ones are filtered here instead.
 LONGEST_ID_LIST = 200
 WORST_ROWS = 50
+# So often a day is read again that is published at that moment.
+READINGS = 5
 DIFFERENCES_IN_LOG_TABLE = 10
 
 Row = Mapping[str, Any]
@@ -189,16 +191,7 @@ def check_day(
         return compare_day(partition_date, (), (), {table: () for table in TABLES}, ())
     people_are_merged = bool(clickhouse.query("source/has_person_overrides")[0]["has_person_overrides"])
     # The tables before the source: an event that arrives in between makes the day stale, not wrong.
-    ledger = clickhouse.query("validation/ledger_entries", parameters)
-    stored = {
-        table: clickhouse.query(
-            "validation/stored_measures",
-            parameters,
-            {"table": table.name, "counts_sessions": table == BOUNCES},
-            heavy=True,
-        )
-        for table in TABLES
-    }
+    ledger, stored = _read_stored(clickhouse, parameters)
     expected = clickhouse.query(
         oracle,
         {**parameters, "bucket_minutes": settings.bucket_minutes},
@@ -206,6 +199,33 @@ def check_day(
         heavy=True,
     )
     return compare_day(partition_date, team_ids, expected, stored, ledger)
+
+
+def _read_stored(
+    clickhouse: ClickHouse, parameters: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], dict[PreAggregatedTable, list[dict[str, Any]]]]:
+    """The ledger and both tables as they are between two publishings: what is published meanwhile would be in one
+    table and not yet in the other."""
+    ledger = clickhouse.query("validation/ledger_entries", parameters)
+    for _ in range(READINGS):
+        stored = {
+            table: clickhouse.query(
+                "validation/stored_measures",
+                parameters,
+                {"table": table.name, "counts_sessions": table == BOUNCES},
+                heavy=True,
+            )
+            for table in TABLES
+        }
+        before, ledger = ledger, clickhouse.query("validation/ledger_entries", parameters)
+        if _builds(before) == _builds(ledger):
+            break
+        log.info("The day was published while it was read; reading it once more.")
+    return ledger, stored
+
+
+def _builds(ledger: Iterable[Row]) -> dict[tuple[str, int], str]:
+    return {(row["table_name"], row["team_id"]): row["build"] for row in ledger}
 
 
 def check_and_record(

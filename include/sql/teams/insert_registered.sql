@@ -1,5 +1,5 @@
 -- Writes a version of a team's registration, newer than the one there is.
--- Parameters: team_id, enabled, timezone, backfill_days, changed_by.
+-- Parameters: team_id, enabled, timezone, backfill_days, changed_by, token (of the registry's lock: without it, nothing).
 INSERT INTO web_pre_aggregated_teams (team_id, enabled, timezone, backfill_days, enabled_by, version)
 SELECT
     %(team_id)s,
@@ -10,3 +10,9 @@ SELECT
     greatest(now64(6, 'UTC'), max(version) + INTERVAL 1 MICROSECOND)
 FROM web_pre_aggregated_teams
 WHERE team_id = %(team_id)s
+HAVING %(token)s IN
+(
+    SELECT comment
+    FROM system.tables
+    WHERE database = currentDatabase() AND name = 'web_analytics_lock_teams'
+)

@@ -23,6 +23,7 @@ from web_analytics.api.limits import Bounds
 from web_analytics.api.problems import RESPONSES, public_text
 from web_analytics.api.security import reader
 from web_analytics.errors import BadSetting, QueryFailed, SchemaMismatch
+from web_analytics.teams.registry import RegistryBusy
 from web_analytics.teams.selection import TeamSelectionFailed
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ async def openapi_document(request: Request) -> JSONResponse:
 @app.exception_handler(SchemaMismatch)
 @app.exception_handler(BadSetting)
 @app.exception_handler(AirflowException)
+@app.exception_handler(RegistryBusy)
 async def unavailable(request: Request, error: Exception) -> JSONResponse:
     """ClickHouse, a selection strategy, a connection or a setting: nothing the request could do better."""
     log.warning("%s %s: %s", request.method, request.url.path, error)

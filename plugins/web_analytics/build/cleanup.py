@@ -18,6 +18,7 @@ from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.settings import Settings
 from web_analytics.tables import BUILT_TABLES
+from web_analytics.teams import registry
 
 log = logging.getLogger(__name__)
 
@@ -152,8 +153,10 @@ def disable(clickhouse: ClickHouse, team_id: int, changed_by: str) -> bool:
 
     :returns: whether the team is in web_pre_aggregated_teams at all.
     """
-    known = clickhouse.query("teams/read_team", {"team_id": team_id})
+    with registry.alone(clickhouse):
+        known = clickhouse.query("teams/read_team", {"team_id": team_id})
+        if known:
+            clickhouse.run("teams/disable_team", {"team_id": team_id, "changed_by": changed_by})
     if known:
-        clickhouse.run("teams/disable_team", {"team_id": team_id, "changed_by": changed_by})
         schema.reload_teams_dictionary(clickhouse)
     return bool(known)

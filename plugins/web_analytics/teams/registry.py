@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from web_analytics import schema
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.errors import QueryFailed
 from web_analytics.teams import first_backfills
 
 UNREGISTERED_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
-# Requests are answered in threads: without it one could undo a change that it has not seen, and the check of a reload
-# could meet a further change.
+# A change takes some hundredths of a second.
+POLL_SECONDS, WAITS_AT_MOST, ABANDONED_AFTER = 0.05, timedelta(seconds=10), timedelta(seconds=30)
+TABLE_ALREADY_EXISTS = 57
+# Requests are answered in threads: without it the check of a reload could meet a further one.
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -43,6 +49,45 @@ class Registration:
         }
 
 
+class RegistryBusy(RuntimeError):
+    """A change was not made, since others are at work on the registry."""
+
+    code = "registry_busy"
+
+
+@contextmanager
+def alone(clickhouse: ClickHouse) -> Generator[str, None, None]:
+    """Nobody else changes the registry meanwhile, in no process: a change reads what it changes.
+
+    :returns: the token of the lock, a table as that of a date. A change that names it does nothing once it is lost.
+    :raises RegistryBusy: others took longer than :data:`WAITS_AT_MOST`.
+    """
+    token, deadline = secrets.token_hex(6), time.monotonic() + WAITS_AT_MOST.total_seconds()
+    while not _create_lock(clickhouse, token):
+        if time.monotonic() > deadline:
+            raise RegistryBusy("Others have been changing the registry of teams for too long; try again.")
+        held = clickhouse.query("teams/read_registry_lock")
+        if held and held[0]["age_seconds"] > ABANDONED_AFTER.total_seconds():
+            clickhouse.run("teams/drop_registry_lock")
+        time.sleep(POLL_SECONDS)
+    try:
+        yield token
+    finally:
+        held = clickhouse.query("teams/read_registry_lock")
+        if held and held[0]["token"] == token:
+            clickhouse.run("teams/drop_registry_lock")
+
+
+def _create_lock(clickhouse: ClickHouse, token: str) -> bool:
+    try:
+        clickhouse.run("teams/create_registry_lock", {"token": token})
+    except QueryFailed as error:
+        if error.code == TABLE_ALREADY_EXISTS:
+            return False
+        raise
+    return True
+
+
 def read(clickhouse: ClickHouse, team_id: int) -> Registration | None:
     rows = clickhouse.query("teams/read_registered", {"team_id": team_id})
     return Registration(**rows[0]) if rows else None
@@ -59,9 +104,10 @@ def change(
 
     :param unregistered: what a team that was never registered has.
     :param changes: settings by name; the others stay.
+    :raises RegistryBusy: others are changing the registry; nothing was changed.
     """
     team_id = unregistered.team_id
-    with _ONE_AT_A_TIME:
+    with alone(clickhouse) as token:
         before = read(clickhouse, team_id)
         wanted = replace(before or unregistered, **changes)
         if before is not None and before.settings() == wanted.settings():
@@ -69,9 +115,12 @@ def change(
         if before is not None and before.enabled != wanted.enabled:
             first_backfills.mark_left(clickhouse, [team_id], datetime.now(UTC))
         clickhouse.run(
-            "teams/insert_registered", {"team_id": team_id, **wanted.settings(), "changed_by": changed_by}
+            "teams/insert_registered",
+            {"team_id": team_id, **wanted.settings(), "changed_by": changed_by, "token": token},
         )
-        after = read(clickhouse, team_id) or replace(wanted, changed_by=changed_by)
+        after = read(clickhouse, team_id)
+    if after is None or after.settings() != wanted.settings():
+        raise RegistryBusy("Somebody else changed the registry of teams at the same time; try again.")
     old = before.settings() if before else {}
     different = [
         f"{name} {old.get(name, 'unset')} to {value}"
