@@ -9,6 +9,10 @@
                     decides where a source has none
   place_in_table    of the rows of a MergeTree table: which was written later, as the engine sees it when it merges them
                     (the first block number of the row's part, then its place in the part)
+  fingerprint       of an event, from the row that holds: any other row gives another number
+  activity_of(rows, is_repeated)   what rows of the source, with their bucket, come to by day, team and day of ingestion. Each
+                    event counts once: on the day on which the row that holds was ingested. is_repeated is true for all
+                    events that have several rows; the others are added up as they are, which makes it cheap.
   in_days()         the filter for the buckets of [date_start, date_end): on the plain timestamp too, so that
                     only the two days are read that a bucket's events can lie in
 #}
@@ -46,4 +50,39 @@ SELECT *
         WHERE team_id IN (SELECT team_id FROM {{ teams }})
     )
     WHERE {{ in_days() }}
+{%- endmacro %}
+{% set fingerprint = "cityHash64(period_bucket, uuid, version, timestamp, event, session_id, ingested_at)" %}
+{% set is_pageview = "event IN " ~ pageview_events ~ " AND session_id != ''" %}
+{% macro activity_of(rows, is_repeated) -%}
+SELECT
+    partition_date, team_id, ingested_on,
+    sumIf(pageviews_of, holds) AS pageviews,
+    sumIf(events_of, holds) AS events,
+    sumIf(fingerprint_of, holds) AS fingerprint,
+    maxIf(newest, holds) AS newest_ingested_at
+FROM
+(
+    SELECT
+        toDate(period_bucket, 'UTC') AS partition_date,
+        toUInt64(team_id) AS team_id,
+        {{ is_repeated }} AS is_repeated,
+        -- a group for each repeated event, and one for all other rows of a day of ingestion
+        if(is_repeated, uuid, toUUID('00000000-0000-0000-0000-000000000000')) AS event_uuid,
+        if(is_repeated, period_bucket, toDateTime(0, 'UTC')) AS event_bucket,
+        if(is_repeated, toDate(0), toDate(ingested_at, 'UTC')) AS rows_ingested_on,
+        argMaxIf(({{ is_pageview }}, {{ fingerprint }}, ingested_at), {{ row_order }}, is_repeated) AS holding,
+        if(is_repeated, toUInt64(holding.1), countIf({{ is_pageview }} AND NOT is_repeated)) AS pageviews_of,
+        if(is_repeated, 1, count()) AS events_of,
+        if(is_repeated, holding.2, sumIf({{ fingerprint }}, NOT is_repeated)) AS fingerprint_of,
+        if(is_repeated, holding.3, max(ingested_at)) AS newest,
+        -- Also the days of ingestion of rows that do not hold: what was kept of these days may be too much.
+        arrayJoin(if(is_repeated, groupUniqArrayIf(toDate(ingested_at, 'UTC'), is_repeated), [rows_ingested_on])) AS ingested_on,
+        ingested_on = toDate(newest, 'UTC') OR NOT is_repeated AS holds
+    FROM
+    (
+{{ rows }}
+    )
+    GROUP BY partition_date, team_id, is_repeated, event_uuid, event_bucket, rows_ingested_on
+)
+GROUP BY partition_date, team_id, ingested_on
 {%- endmacro %}

@@ -36,6 +36,7 @@ SAMPLE_NAMES = {
     "source_table": ["web_pre_aggregated_stats"],
     "table": ["web_pre_aggregated_stats"],
     "target": ["web_pre_aggregated_stats"],
+    "selected_teams": ["selected_teams"],
     "visits": ["web_analytics_build_visits"],
     # flags and lists change the statement: every combination has to parse
     "counts_sessions": [False, True],

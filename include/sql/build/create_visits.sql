@@ -15,7 +15,8 @@ CREATE TABLE IF NOT EXISTS {{ visits }}
     pathnames Array(String) COMMENT 'one element per pageview, the first one first',
     duration_seconds Int64,
     is_bounce Bool,
-    source_events UInt64 COMMENT 'rows of the source, with repeated ones',
+    source_events UInt64,
+    source_fingerprint UInt64 COMMENT 'sum of the fingerprints of these events',
     newest_ingested_at DateTime64(6, 'UTC')
 )
 ENGINE = MergeTree

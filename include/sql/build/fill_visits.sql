@@ -5,7 +5,7 @@
 INSERT INTO {{ visits }}
 (
     period_bucket, team_id, session_id, first_uuid, first_timestamp, first_version, first_tie_key, distinct_id, person_id,
-    pathnames, duration_seconds, is_bounce, source_events, newest_ingested_at
+    pathnames, duration_seconds, is_bounce, source_events, source_fingerprint, newest_ingested_at
 )
 SELECT
     period_bucket,
@@ -21,6 +21,7 @@ SELECT
     dateDiff('second', first_event, last_event),
     has_at_most_one_activity AND dateDiff('second', first_event, last_event) < 10,
     source_events,
+    source_fingerprint,
     newest_ingested_at
 FROM
 (
@@ -36,29 +37,29 @@ FROM
         arraySort(groupArrayIf(
             (timestamp, uuid, version, tie_key, pathname, distinct_id, person_id),
             event IN {{ macros.pageview_events }} AND session_id != '')) AS pageviews,
-        sum(event_rows) AS source_events,
+        count() AS source_events,
+        sum({{ macros.fingerprint }}) AS source_fingerprint,
         max(ingested_at) AS newest_ingested_at
     FROM
     (
         SELECT
             period_bucket, team_id, session_id, uuid, event, timestamp, ingested_at, version, tie_key, pathname,
-            distinct_id, person_id, toUInt64(1) AS event_rows
+            distinct_id, person_id
         FROM {{ events }}
         WHERE uuid NOT IN (SELECT uuid FROM {{ repeated }})
         UNION ALL
         SELECT
-            period_bucket, team_id, holding.1, uuid, holding.2, holding.3, newest_row, holding.4, holding.5, holding.6,
-            holding.7, holding.8, event_rows
+            period_bucket, team_id, holding.1, uuid, holding.2, holding.3, holding.9, holding.4, holding.5, holding.6,
+            holding.7, holding.8
         FROM
         (
             SELECT
                 period_bucket,
                 team_id,
                 uuid,
-                argMax((session_id, event, timestamp, version, tie_key, pathname, distinct_id, person_id), {{ macros.row_order }})
-                    AS holding,
-                max(ingested_at) AS newest_row,
-                count() AS event_rows
+                argMax(
+                    (session_id, event, timestamp, version, tie_key, pathname, distinct_id, person_id, ingested_at),
+                    {{ macros.row_order }}) AS holding
             FROM {{ events }}
             WHERE uuid IN (SELECT uuid FROM {{ repeated }})
             GROUP BY period_bucket, team_id, uuid

@@ -1,11 +1,11 @@
 -- Records what a build stores of each of its teams in one table; teams without rows are recorded with zeros.
 -- Parameters: table_name, partition_date, build, dag_id, run_id, query_id.
 INSERT INTO web_analytics_backfill_ledger
-    (table_name, partition_date, team_id, build, newest_ingested_at, source_events, pageviews, sessions, row_count, built_at,
-     dag_id, run_id, query_id)
+    (table_name, partition_date, team_id, build, newest_ingested_at, source_events, source_fingerprint, pageviews, sessions,
+     row_count, built_at, dag_id, run_id, query_id)
 SELECT
     %(table_name)s, %(partition_date)s, teams.team_id, %(build)s, was_read.newest_ingested_at, was_read.source_events,
-    stored.pageviews, stored.sessions, stored.row_count,
+    was_read.source_fingerprint, stored.pageviews, stored.sessions, stored.row_count,
     -- newer than what it replaces, whatever the clock says
     greatest(
         now64(6, 'UTC'),
@@ -28,7 +28,11 @@ LEFT JOIN
 ) AS stored ON stored.team_id = teams.team_id
 LEFT JOIN
 (
-    SELECT toUInt64(team_id) AS team_id, max(newest_ingested_at) AS newest_ingested_at, sum(source_events) AS source_events
+    SELECT
+        toUInt64(team_id) AS team_id,
+        max(newest_ingested_at) AS newest_ingested_at,
+        sum(source_events) AS source_events,
+        sum(source_fingerprint) AS source_fingerprint
     FROM {{ visits }}
     GROUP BY team_id
 ) AS was_read ON was_read.team_id = teams.team_id

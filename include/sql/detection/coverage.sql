@@ -14,25 +14,37 @@
 --   detection/kept_activity.sql; only_gaps: without team-days whose rows are all right; is_short_range: at most so many days
 --   that the teams of each, also those that are not selected, can be held as sets.
 -- Columns: team_id, partition_date, stats_state, bounces_state, source_pageviews, newest_ingested_at.
--- Four sources give rows of one narrow form that are aggregated once. marks is a set of bits, 1 and 2: the table has
--- rows, 4 and 8: the ledger has an entry for it, 16 and 32: an entry with rows; of each further table, from 64 on: it
--- has rows, and an entry with rows. builds is 0 where the entries of all tables are of one build; only then do they
--- speak of one reading of the source.
+-- Four sources give rows of one narrow form that are aggregated once:
+--   marks is a set of bits. 1 and 2: the table has rows; 4 and 8: the ledger has an entry for it; 16 and 32: an entry with
+--     rows; of each further table, from 64 on: it has rows, and an entry with rows.
+--   builds is 0 where the entries of all tables are of one build; only then do they speak of one reading of the source.
+--   contents has a lane of bits for each table, which is 0 where it holds as many pageviews as its build has stored.
+--   event_count and fingerprint are those of the events of the source less those that the build has read: both are 0
+--     where these are the same events.
 {% set further = further_tables %}
 {% macro mark(number) %}{{ number if number < 3 else 4 ** number }}{% endmacro %}
 {% set further_rows = namespace(bits=0) %}
 {% for table in further %}{% set further_rows.bits = further_rows.bits + 64 * 4 ** loop.index0 %}{% endfor %}
-{% macro state(has_rows, has_entry, has_entry_with_rows) -%}
+{% set lane_bits = 64 // (2 + further | length) %}
+{% macro lane(number, pageviews) -%}
+bitShiftLeft(bitAnd(cityHash64({{ pageviews }}), {{ 2 ** lane_bits - 1 }}), {{ lane_bits * (number - 1) }})
+{%- endmacro %}
+{% macro lane_mask(number) %}{{ (2 ** lane_bits - 1) * 2 ** (lane_bits * (number - 1)) }}{% endmacro %}
+{% macro state(has_rows, has_entry, table_number) -%}
 multiIf(
-    source_pageviews > 0 AND bitAnd(marks, {{ has_rows }}) = 0
-        AND NOT (bitAnd(marks, {{ has_entry + has_entry_with_rows }}) = {{ has_entry }}
-                 AND builds = 0 AND built_from >= newest_ingested_at),
+    source_pageviews > 0 AND bitAnd(marks, {{ has_rows }}) = 0,
     if(source_pageviews < %(min_daily_pageviews)s, 'small', 'missing'),
-    bitAnd(marks, 3) = 3 AND builds != 0{% if further %}
+    bitAnd(marks, 3) = 3 AND builds != 0
+        OR bitAnd(marks, {{ has_rows + has_entry }}) = {{ has_rows + has_entry }} AND bitAnd(contents, {{ lane_mask(table_number) }}) != 0{% if further %}
 
-        OR bitAnd(marks, 12) = 12 AND bitAnd(marks, {{ further_rows.bits }}) * 2 != bitAnd(marks, {{ further_rows.bits * 2 }}){% endif %}, 'inconsistent',
+        OR bitAnd(marks, 12) = 12 AND (
+            bitAnd(marks, {{ further_rows.bits }}) * 2 != bitAnd(marks, {{ further_rows.bits * 2 }})
+{% for table in further %}
+            OR bitAnd(contents, {{ lane_mask(loop.index + 2) }}) != 0
+{% endfor %}
+        ){% endif %}, 'inconsistent',
     bitAnd(marks, {{ has_rows + has_entry }}) = {{ has_rows + has_entry }} AND source_pageviews > 0
-        AND newest_ingested_at > built_from AND late_events >= %(stale_min_events)s,
+        AND fingerprint != 0 AND greatest(abs(event_count), 1) >= %(stale_min_events)s,
     if(source_pageviews < %(min_daily_pageviews)s, 'small', 'stale'),
     bitAnd(marks, {{ has_rows }}) != 0 AND (source_pageviews = 0 OR bitAnd(marks, {{ has_entry }}) = 0), 'orphan',
     bitAnd(marks, {{ has_rows }}) != 0, 'complete',
@@ -42,8 +54,8 @@ multiIf(
 SELECT
     team_id,
     partition_date,
-    {{ state(1, 4, 16) }} AS stats_state,
-    {{ state(2, 8, 32) }} AS bounces_state,
+    {{ state(1, 4, 1) }} AS stats_state,
+    {{ state(2, 8, 2) }} AS bounces_state,
     source_pageviews,
     newest_ingested_at
 FROM
@@ -53,19 +65,19 @@ FROM
         partition_date,
         groupBitOr(mark) AS marks,
         groupBitXor(build_hash) AS builds,
+        groupBitXor(content) AS contents,
         sum(pageviews) AS source_pageviews,
-        -- what the source holds less what it held when it was read for the build
-        sum(event_rows) AS late_events,
-        max(ingested_at) AS newest_ingested_at,
-        max(read_up_to) AS built_from
+        sum(events) AS event_count,
+        sum(event_hash) AS fingerprint,
+        max(ingested_at) AS newest_ingested_at
     FROM
     (
         SELECT *
         FROM
         (
             SELECT
-                team_id, partition_date, toUInt8(0) AS mark, toUInt64(0) AS build_hash,
-                pageviews, toInt64(events) AS event_rows, newest_ingested_at AS ingested_at, {{ never }} AS read_up_to
+                team_id, partition_date, toUInt8(0) AS mark, toUInt64(0) AS build_hash, toUInt64(0) AS content,
+                pageviews, toInt64(events) AS events, fingerprint AS event_hash, newest_ingested_at AS ingested_at
             FROM
             (
 {% if activity_is_kept %}
@@ -78,27 +90,27 @@ FROM
             )
 {% for table in ["stats", "bounces"] + further %}
             UNION ALL
-{% if is_short_range %}
-            SELECT team_id, day, {{ mark(loop.index) }}, 0, 0, 0, {{ never }}, {{ never }}
+            SELECT team_id, day, {{ mark(loop.index) }}, 0, {{ lane(loop.index, "stored") }}, 0, 0, 0, {{ never }}
             FROM
             (
-                SELECT YYYYMMDDToDate(_partition_value.1) AS day, groupUniqArray(team_id) AS teams
+{% if is_short_range %}
+                SELECT team_id, YYYYMMDDToDate(_partition_value.1) AS day, sumMerge(pageviews_count_state) AS stored
                 FROM web_pre_aggregated_{{ table }}
                 -- Partitions are days, so the index alone keeps to the range. A condition that is checked for each
                 -- row costs as much as all else that is done for it.
                 WHERE indexHint(
                     period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
                     AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams))
-                GROUP BY _partition_value.1
-            )
-            ARRAY JOIN teams AS team_id
-            WHERE team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+                GROUP BY team_id, _partition_value.1
+                HAVING team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
 {% else %}
-            SELECT team_id, toDate(period_bucket, 'UTC'), {{ mark(loop.index) }}, 0, 0, 0, {{ never }}, {{ never }}
-            FROM web_pre_aggregated_{{ table }}
-            WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
-              AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+                SELECT team_id, toDate(period_bucket, 'UTC') AS day, sumMerge(pageviews_count_state) AS stored
+                FROM web_pre_aggregated_{{ table }}
+                WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
+                  AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+                GROUP BY team_id, day
 {% endif %}
+            )
 {% endfor %}
             UNION ALL
             SELECT
@@ -120,12 +132,21 @@ FROM
 {% endfor %}
                     table_name = 'web_pre_aggregated_bounces', cityHash64(build),
                     {% for table in further %}bitXor(cityHash64(build, '{{ table }}'), {% endfor %}cityHash64(build){{ ")" * further | length }}),
-                0,
 {% else %}
-                if(build = '', 0, cityHash64(build)), 0,
+                if(build = '', 0, cityHash64(build)),
 {% endif %}
+                -- of an entry without rows nothing is expected in the table
+                multiIf(
+                    build = '' OR row_count = 0, 0,
+{% for table in further %}
+                    table_name = 'web_pre_aggregated_{{ table }}', {{ lane(loop.index + 2, "pageviews") }},
+{% endfor %}
+                    table_name = 'web_pre_aggregated_stats', {{ lane(1, "pageviews") }},
+                    {{ lane(2, "pageviews") }}),
+                0,
                 if(table_name = 'web_pre_aggregated_stats', -toInt64(source_events), 0),
-                {{ never }}, newest_ingested_at
+                if(table_name = 'web_pre_aggregated_stats', toUInt64(-toInt64(source_fingerprint)), 0),
+                {{ never }}
             FROM web_analytics_backfill_ledger FINAL
             WHERE partition_date >= %(date_start)s AND partition_date < %(date_end)s
               AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
@@ -139,8 +160,8 @@ FROM
     GROUP BY team_id, partition_date
 {% if only_gaps %}
     -- What is complete is most of it, and needs no further thought.
-    HAVING NOT (marks = {{ 63 + 3 * further_rows.bits }} AND builds = 0 AND source_pageviews > 0 AND newest_ingested_at <= built_from)
+    HAVING NOT (marks = {{ 63 + 3 * further_rows.bits }} AND builds = 0 AND contents = 0 AND fingerprint = 0 AND source_pageviews > 0)
 {% else %}
-    HAVING marks != 0 OR source_pageviews > 0 OR late_events != 0
+    HAVING marks != 0 OR source_pageviews > 0 OR event_count != 0
 {% endif %}
 )

@@ -23,7 +23,6 @@ SELECT
 {%- endmacro %}
 {% macro state(has_rows) -%}
 multiIf({{ has_rows }}, 'complete',
-        was_empty AND built_from >= newest_ingested_at, 'idle',
         source_pageviews < %(min_daily_pageviews)s, 'small',
         'missing')
 {%- endmacro %}
@@ -66,21 +65,4 @@ FROM
     WHERE NOT bitTest(bitAnd(days_in_stats, days_in_bounces), day)
     GROUP BY team_id, partition_date
     HAVING source_pageviews > 0
-) AS found
-LEFT JOIN
-(
-    -- Days of which a build found nothing to store: both entries are of that build and without rows.
-    SELECT team_id, partition_date, max(newest_ingested_at) AS built_from, true AS was_empty
-    FROM web_analytics_backfill_ledger FINAL
-    WHERE partition_date >= %(date_start)s AND partition_date < %(date_end)s
-      AND (partition_date, team_id) IN
-      (
-          SELECT partition_date, team_id
-          FROM web_analytics_backfill_ledger
-          WHERE partition_date >= %(date_start)s AND partition_date < %(date_end)s AND row_count = 0
-      )
-      AND row_count = 0 AND build != ''
-      AND table_name IN ('web_pre_aggregated_stats', 'web_pre_aggregated_bounces')
-    GROUP BY team_id, partition_date
-    HAVING count() = 2 AND uniqExact(build) = 1
-) AS empty USING (team_id, partition_date)
+)

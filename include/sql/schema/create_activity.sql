@@ -7,8 +7,9 @@ CREATE TABLE IF NOT EXISTS web_analytics_activity{{ " ON CLUSTER '{cluster}'" if
     partition_date Date,
     team_id UInt64,
     ingested_on Date COMMENT 'UTC day of ingestion',
-    pageviews UInt64 COMMENT 'rows that the writer would take, repeated ones included',
-    events UInt64 COMMENT 'rows of any kind',
+    pageviews UInt64 COMMENT 'events that the writer would take',
+    events UInt64 COMMENT 'events of any kind whose row was ingested on this day',
+    fingerprint UInt64 COMMENT 'sum of a hash of each of these events',
     newest_ingested_at DateTime64(6, 'UTC'),
     scanned_at DateTime64(6, 'UTC') COMMENT 'when the scan began'
 )

@@ -20,8 +20,9 @@ from web_analytics.build.locks import PUBLISH, STAGE, UNKNOWN_TABLE, Lock, LockL
 from web_analytics.clickhouse import sql
 from web_analytics.clickhouse.connection import ClickHouse, external_table
 from web_analytics.clickhouse.history import TaskIdentity, attempt
+from web_analytics.detection import activity as source_activity
 from web_analytics.errors import QueryFailed
-from web_analytics.rules.partitions import ONE_DAY, partition_id
+from web_analytics.rules.partitions import ONE_DAY, DateRange, partition_id
 from web_analytics.settings import Settings
 from web_analytics.tables import BOUNCES, BUILT_TABLES, STATS, PreAggregatedTable
 
@@ -379,8 +380,11 @@ def _fill_stage(clickhouse: ClickHouse, settings: Settings, lock: Lock, staged: 
     clickhouse.run("build/create_repeated", names={"repeated": staged.repeated})
     clickhouse.run("build/create_visits", names={"visits": staged.visits})
     clickhouse.run("build/create_sessions", names={"sessions": staged.sessions})
+    read_at = source_activity.known_range(clickhouse, settings).server_now
     clickhouse.run("build/fill_events", day_of(lock), names, heavy=True)
     clickhouse.run("build/fill_repeated", names=names, heavy=True)
+    day = DateRange(lock.partition_date, lock.partition_date + ONE_DAY)
+    source_activity.record_read(clickhouse, settings, day, read_at, names)
     clickhouse.run("build/fill_visits", names=names, heavy=True)
     clickhouse.run(
         "build/fill_sessions",

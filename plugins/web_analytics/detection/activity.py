@@ -107,6 +107,23 @@ def refresh(
     return known_range(clickhouse, settings)
 
 
+def record_read(
+    clickhouse: ClickHouse, settings: Settings, days: DateRange, read_at: datetime, names: dict[str, str]
+) -> None:
+    """Records what a build has read of its day: whatever was kept of its teams and that day, this is what they have.
+
+    :param read_at: the time of ClickHouse before the source was read.
+    :param names: the build's tables: ``events``, ``repeated`` and ``build_teams``.
+    """
+    if is_kept(settings):
+        clickhouse.run(
+            "detection/record_read_activity",
+            {"date_start": days.start, "date_end": days.end, "scanned_at": as_text(read_at)},
+            names,
+            heavy=True,
+        )
+
+
 def _scan(clickhouse: ClickHouse, settings: Settings, known: KnownRange, kind: str, days: DateRange) -> None:
     since = known.since if kind == "refresh" else EPOCH
     parameters = {"date_start": days.start, "date_end": days.end, "scanned_at": as_text(known.server_now)}

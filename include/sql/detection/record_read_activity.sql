@@ -1,0 +1,19 @@
+-- Records what a build has read of its day as the activity of its teams, of all days of ingestion: a build sees rows
+-- beside each other that were ingested on different days, a refresh does not.
+-- Parameters: date_start, date_end (the day), scanned_at (before it was read).
+{% import "macros.sql" as macros %}
+INSERT INTO web_analytics_activity
+    (partition_date, team_id, ingested_on, pageviews, events, fingerprint, newest_ingested_at, scanned_at)
+SELECT
+    partition_date, team_id, ingested_on,
+    sum(pageviews), sum(events), sum(fingerprint), max(newest_ingested_at), toDateTime64(%(scanned_at)s, 6, 'UTC')
+FROM
+(
+{{ macros.activity_of("SELECT * FROM " ~ events, "uuid IN (SELECT uuid FROM " ~ repeated ~ ")") }}
+    UNION ALL
+    SELECT DISTINCT partition_date, team_id, ingested_on, toUInt64(0), toUInt64(0), toUInt64(0), toDateTime64(0, 6, 'UTC')
+    FROM web_analytics_activity
+    WHERE partition_date >= %(date_start)s AND partition_date < %(date_end)s
+      AND team_id IN (SELECT team_id FROM {{ build_teams }})
+)
+GROUP BY partition_date, team_id, ingested_on
