@@ -63,26 +63,46 @@ SELECT
 FROM
 (
     SELECT
-        toDate(period_bucket, 'UTC') AS partition_date,
-        toUInt64(team_id) AS team_id,
-        {{ is_repeated }} AS is_repeated,
-        -- a group for each repeated event, and one for all other rows of a day of ingestion
-        if(is_repeated, uuid, toUUID('00000000-0000-0000-0000-000000000000')) AS event_uuid,
-        if(is_repeated, period_bucket, toDateTime(0, 'UTC')) AS event_bucket,
-        if(is_repeated, toDate(0), toDate(ingested_at, 'UTC')) AS rows_ingested_on,
-        argMaxIf(({{ is_pageview }}, {{ fingerprint }}, ingested_at), {{ row_order }}, is_repeated) AS holding,
-        if(is_repeated, toUInt64(holding.1), countIf({{ is_pageview }} AND NOT is_repeated)) AS pageviews_of,
-        if(is_repeated, 1, count()) AS events_of,
-        if(is_repeated, holding.2, sumIf({{ fingerprint }}, NOT is_repeated)) AS fingerprint_of,
-        if(is_repeated, holding.3, max(ingested_at)) AS newest,
+        partition_date,
+        team_id,
+        if(is_repeated, holding.1, single_pageviews) AS pageviews_of,
+        if(is_repeated, 1, single_events) AS events_of,
+        if(is_repeated, holding.2, single_fingerprint) AS fingerprint_of,
+        if(is_repeated, holding.3, single_newest) AS newest,
         -- Also the days of ingestion of rows that do not hold: what was kept of these days may be too much.
-        arrayJoin(if(is_repeated, groupUniqArrayIf(toDate(ingested_at, 'UTC'), is_repeated), [rows_ingested_on])) AS ingested_on,
-        ingested_on = toDate(newest, 'UTC') OR NOT is_repeated AS holds
+        arrayJoin(ingestion_days) AS ingested_on,
+        ingested_on = toDate(newest, 'UTC') AS holds
     FROM
     (
+        SELECT
+            partition_date, team_id, is_repeated,
+            argMaxIf((pageviews, fingerprint, ingested_at), {{ row_order }}, is_repeated) AS holding,
+            sum(pageviews) AS single_pageviews,
+            count() AS single_events,
+            sum(fingerprint) AS single_fingerprint,
+            max(ingested_at) AS single_newest,
+            groupUniqArray(ingested_on) AS ingestion_days
+        FROM
+        (
+            SELECT
+                toDate(period_bucket, 'UTC') AS partition_date, toUInt64(team_id) AS team_id, period_bucket, uuid,
+                event, timestamp, session_id, ingested_at,
+                toDate(ingested_at, 'UTC') AS ingested_on,
+                toUInt64({{ is_pageview }}) AS pageviews,
+                {{ fingerprint }} AS fingerprint,
+                {{ is_repeated }} AS is_repeated
+            FROM
+            (
 {{ rows }}
+            )
+        )
+        -- a group for each repeated event, and one for all other rows of a day of ingestion
+        GROUP BY
+            partition_date, team_id, is_repeated,
+            if(is_repeated, uuid, toUUID('00000000-0000-0000-0000-000000000000')),
+            if(is_repeated, period_bucket, toDateTime(0, 'UTC')),
+            if(is_repeated, toDate(0), ingested_on)
     )
-    GROUP BY partition_date, team_id, is_repeated, event_uuid, event_bucket, rows_ingested_on
 )
 GROUP BY partition_date, team_id, ingested_on
 {%- endmacro %}
