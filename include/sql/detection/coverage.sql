@@ -13,7 +13,8 @@
 --   activity_is_kept: from web_analytics_activity, else from a scan of the source; with_new, since: see
 --   detection/kept_activity.sql; only_gaps: without team-days whose rows are all right; is_short_range: at most so many days
 --   that the teams of each, also those that are not selected, can be held as sets.
--- Columns: team_id, partition_date, stats_state, bounces_state, source_pageviews, newest_ingested_at.
+-- Columns: team_id, partition_date, stats_state, bounces_state, source_pageviews, newest_ingested_at,
+--   stats_rows_are_gone, bounces_rows_are_gone (a build has stored rows, and the table has none).
 -- Four sources give rows of one narrow form that are aggregated once:
 --   marks is a set of bits. 1 and 2: the table has rows; 4 and 8: the ledger has an entry for it; 16 and 32: an entry with
 --     rows; of each further table, from 64 on: it has rows, and an entry with rows.
@@ -57,7 +58,9 @@ SELECT
     {{ state(1, 4, 1) }} AS stats_state,
     {{ state(2, 8, 2) }} AS bounces_state,
     source_pageviews,
-    newest_ingested_at
+    newest_ingested_at,
+    bitAnd(marks, 17) = 16 AS stats_rows_are_gone,
+    bitAnd(marks, 34) = 32 AS bounces_rows_are_gone
 FROM
 (
     SELECT

@@ -8,7 +8,7 @@
 --   4   | visit, build, late visit    | -           | -
 --   5   | visit, build, lose ledger   | -           | -
 -- Parameters: date_start, date_end (at most 64 days), min_daily_pageviews. External table selected_teams (team_id).
--- Columns: those of detection/coverage.sql; a state other than missing and small is not told exactly.
+-- Columns: team_id, partition_date, stats_state, bounces_state, source_pageviews, newest_ingested_at; a state other than missing and small is not told exactly.
 {% macro days_of_teams(table) -%}
 SELECT
                 team_id,

@@ -3,7 +3,7 @@
 -- Parameters: open_from, team_limit and those of detection/coverage.sql: date_start, date_end, since,
 --   min_daily_pageviews, stale_min_events. External table selected_teams (team_id).
 -- Columns: team_id, known_days (days with events or rows), stats_days and bounces_days (each day that is not
--- complete: partition_date, state, source_pageviews), gap_days (over both tables), waiting_pageviews (on
+-- complete: partition_date, state, source_pageviews), gone_days (a table had rows that are gone since), gap_days (over both tables), waiting_pageviews (on
 -- these), teams_to_list and teams_with_gaps (over all teams, also those beyond team_limit).
 SELECT
     team_id,
@@ -12,6 +12,7 @@ SELECT
         AS stats_days,
     arraySort(groupArrayIf((partition_date, bounces_state, source_pageviews), is_known AND bounces_state != 'complete'))
         AS bounces_days,
+    arraySort(groupArrayIf(partition_date, rows_are_gone)) AS gone_days,
     sum(gaps_of_day) AS gap_days,
     sumIf(source_pageviews, gaps_of_day > 0) AS waiting_pageviews,
     count() OVER () AS teams_to_list,
@@ -25,6 +26,7 @@ FROM
         bounces_state,
         source_pageviews,
         true AS is_known,
+        stats_rows_are_gone OR bounces_rows_are_gone AS rows_are_gone,
         if(partition_date >= %(open_from)s, 0,
            (stats_state NOT IN ('complete', 'idle', 'small')) + (bounces_state NOT IN ('complete', 'idle', 'small'))) AS gaps_of_day
     FROM
@@ -32,7 +34,7 @@ FROM
 {% include "detection/coverage.sql" %}
     )
     UNION ALL
-    SELECT toUInt64(team_id), toDate(%(date_start)s), '', '', toUInt64(0), false, 0
+    SELECT toUInt64(team_id), toDate(%(date_start)s), '', '', toUInt64(0), false, false, 0
     FROM selected_teams
 )
 GROUP BY team_id

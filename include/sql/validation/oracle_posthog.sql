@@ -11,7 +11,7 @@
 -- the day's sessions; a merged uniq state of the same sessions gives the same number), left_out (pageviews
 -- without a valid session, which no table holds), buckets (how many hold rows), placement (the sum over pageviews
 -- of their bucket's start in seconds of the day), newest_ingested_at (of the day's events), and with_people:
--- persons (exact; a session's person is that of its last pageview).
+-- persons (exact; a session's person is that of its last pageview) and persons_unmerged (as if nobody had been merged).
 {% set with_people = with_people | default(false) %}
 WITH
     raw AS
@@ -106,7 +106,8 @@ SELECT
 {% else %}
         visits.who.2,
 {% endif %}
-        is_counted) AS persons
+        is_counted) AS persons,
+    uniqExactIf(visits.who.2, is_counted) AS persons_unmerged
 {% endif %}
 FROM
 (

@@ -19,6 +19,7 @@ from web_analytics.rules.partitions import (
     closed_part,
     lookback,
     newest_closed_day,
+    why_nothing_is_closed,
 )
 from web_analytics.rules.states import COMPLETE, GAP_KINDS, MISSING
 from web_analytics.settings import Settings
@@ -55,15 +56,18 @@ def scope_of(
     :param logical_date: the schedule's instant; None for a run without one.
     """
     nightly = is_nightly(logical_date)
-    if conf.date_start and conf.date_end:
-        requested = DateRange(conf.date_start, conf.date_end)
-    else:
-        requested = lookback(now.astimezone(UTC).date(), conf.days_back)
+    requested = _requested(conf, now)
     states = conf.kinds or (GAP_KINDS if nightly else (MISSING,))
     if conf.rebuild and not conf.kinds:
         states = (*GAP_KINDS, COMPLETE)
     closed = closed_part(requested, now, settings.settling, settings.partitions_start_date)
     return DetectionScope(closed, states, nightly)
+
+
+def _requested(conf: BackfillConf, now: datetime) -> DateRange:
+    if conf.date_start and conf.date_end:
+        return DateRange(conf.date_start, conf.date_end)
+    return lookback(now.astimezone(UTC).date(), conf.days_back)
 
 
 def rule_of(conf: BackfillConf, settings: Settings, scope: DetectionScope, now: datetime) -> Rule:
@@ -77,6 +81,9 @@ def rule_of(conf: BackfillConf, settings: Settings, scope: DetectionScope, now: 
         rebuild=conf.rebuild,
         priority=conf.priority,
         kinds=scope.states,
+        nothing_closed=why_nothing_is_closed(
+            _requested(conf, now), scope.partitions, settings.partitions_start_date
+        ),
     )
 
 

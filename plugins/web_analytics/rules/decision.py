@@ -54,6 +54,7 @@ class Rule:
     :ivar rebuild: build every detected date, whatever the other numbers say.
     :ivar kinds: the kinds of gap that were looked for; complete days too where a rebuild names none.
     :ivar priority: which dates go first: the newest, or those with the largest number of pageviews waiting.
+    :ivar nothing_closed: why no day of the range was looked at; empty where one was.
     """
 
     min_missing_partitions: int
@@ -64,6 +65,7 @@ class Rule:
     rebuild: bool = False
     priority: str = NEWEST
     kinds: tuple[str, ...] = GAP_KINDS
+    nothing_closed: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,9 @@ def decide(gaps: Sequence[GapCount], rule: Rule, now: datetime) -> Decision:
     limit_hours = _hours(rule.max_gap_age)
 
     dates: list[date] = []
-    if rule.rebuild:
+    if rule.nothing_closed:
+        reason = rule.nothing_closed
+    elif rule.rebuild:
         dates = all_dates
         reason = _reason_of_rebuild(len(all_dates), rule.kinds)
     elif not all_dates:

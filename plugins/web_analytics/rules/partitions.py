@@ -66,6 +66,21 @@ def closed_part(
     return requested.intersect(allowed)
 
 
+def why_nothing_is_closed(requested: DateRange, closed: DateRange, partitions_start_date: date) -> str:
+    """Why no day of a range may be looked at; empty where one may.
+
+    :param closed: the :func:`closed_part` of the range.
+    """
+    if closed or not requested:
+        return ""
+    if requested.end <= partitions_start_date:
+        return (
+            f"all days up to, not including, {requested.end} lie before WEB_ANALYTICS_PARTITIONS_START_DATE, "
+            f"{partitions_start_date}: nothing is looked at"
+        )
+    return f"no day from {requested.start} up to, not including, {requested.end} is closed yet: nothing is looked at"
+
+
 def chunks(days: DateRange, longest: int) -> Iterator[DateRange]:
     """The range in pieces of at most ``longest`` days, the newest first."""
     end = days.end

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 MAX_TEAMS = 500
 MAX_ROWS_IN_LOG = 200
+GONE_DAYS_NAMED = 5
 # The runs whose decision is made, with an instant at which the schedule fires them.
 RUNS = {"6-hourly": None, "02:00": detector.NIGHTLY}
 
@@ -172,6 +173,10 @@ def find_gaps(
         f"{with_gaps} of {len(teams)} teams have gaps on {len(closed)} closed days from {closed.start} up to, "
         f"not including, {closed.end}."
     )
+    if gone := [(row["team_id"], day) for row in rows for day in row["gone_days"]]:
+        named = ", ".join(f"team {team_id} {day}" for team_id, day in gone[:GONE_DAYS_NAMED])
+        summary += f" Of {len(gone)} team-days the rows are gone since they were built: {named}"
+        summary += ", …." if len(gone) > GONE_DAYS_NAMED else "."
     left_out = int(rows[0]["teams_to_list"]) - len(rows) if rows else 0
     if left_out:
         summary += (

@@ -287,6 +287,7 @@ def read_cell(
                 "pageviews": int(stored["pageviews"]),
                 "sessions": int(stored["sessions"]),
                 "built_at": instant(build["built_at"]) if build else None,
+                "rows_are_gone": bool(source.get(f"{table.short_name}_rows_are_gone")),
                 "dag_id": build["dag_id"] if build else None,
                 "run_id": build["run_id"] if build else None,
                 "newest_ingested_at": instant(build["newest_ingested_at"]) if build else None,

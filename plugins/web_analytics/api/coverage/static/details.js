@@ -68,14 +68,14 @@ function numbersOf(cell) {
       line("stored pageviews", (each) => count(each.pageviews)),
       line("sessions", (each) => count(each.sessions)),
       line("rows", (each) => count(each.rows)),
-      line("built", (each) => (each.built_at ? moment(each.built_at) : "never")),
+      line("built", (each) => (each.built_at ? [moment(each.built_at), each.rows_are_gone ? "; its rows are gone since" : ""] : "never")),
       line("by run", (each) => (each.run_id ? runLink(each.dag_id, each.run_id) : "–")),
     ),
   );
   const parts = [raw, table];
   const fewest = Math.min(...cell.tables.map((each) => each.pageviews));
   if (fewest < cell.source_pageviews && cell.tables.every((each) => each.state === "complete")) {
-    parts.push(element("p", { class: "hint" }, "Stored are fewer: an event that arrived several times counts once."));
+    parts.push(element("p", { class: "hint" }, "Stored are fewer: too few events have come since to make the day stale."));
   }
   if (cell.failures.length) {
     parts.push(

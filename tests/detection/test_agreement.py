@@ -1,0 +1,272 @@
+"""Every statement that tells states says what the model says, whatever has happened to source and tables."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.detection.model import TABLES, Model, Row
+from tests.detection.test_kept_activity import a_week_ago
+from tests.support import Source, at, examples, found_gaps
+from web_analytics.build.steps import build_partition
+from web_analytics.clickhouse.connection import teams_table
+from web_analytics.detection import activity
+from web_analytics.detection.detector import DetectionScope, coverage_query, store_plan
+from web_analytics.rules.partitions import ONE_DAY, DateRange
+from web_analytics.rules.states import GAP_KINDS, MISSING
+from web_analytics.settings import Settings
+
+TEAMS = [1, 2]
+EVENTS = ("$pageview", "$autocapture")
+
+
+@dataclass
+class World:
+    """Does everything to the real source and tables and to the model."""
+
+    source: Source
+    settings: Settings
+    model: Model
+    days: list[date]
+
+    def execute(self, statement: str, **parameters) -> None:
+        self.source.clickhouse.client.execute(
+            f"{statement} SETTINGS mutations_sync = 2, lightweight_deletes_sync = 2", parameters
+        )
+
+    def add(self, row: Row) -> None:
+        self.model.rows.append(row)
+        self.source.event(
+            row.team_id, row.timestamp, event=row.event, event_uuid=row.uuid, ingested=row.ingested
+        )
+
+    def event(self, team: int, day: int, hour: int, event: str, late_hours: int) -> None:
+        moment = at(self.days[day], hour)
+        self.add(Row(team, uuid.uuid4(), event, moment, moment + timedelta(hours=late_hours)))
+
+    def of(self, which: int) -> Row | None:
+        return self.model.rows[which % len(self.model.rows)] if self.model.rows else None
+
+    def repeat(self, which: int) -> None:
+        if row := self.of(which):
+            self.add(row)
+
+    def correct(self, which: int, event: str, later_hours: int) -> None:
+        if row := self.of(which):
+            newest = max(each.ingested for each in self.model.rows if each.identity == row.identity)
+            self.add(replace(row, event=event, ingested=newest + timedelta(hours=later_hours)))
+
+    def delete(self, which: int) -> None:
+        if row := self.of(which):
+            self.model.rows = [each for each in self.model.rows if each.uuid != row.uuid]
+            self.execute("ALTER TABLE events DELETE WHERE uuid = %(uuid)s", uuid=row.uuid)
+
+    def merge(self) -> None:
+        self.source.clickhouse.client.execute("OPTIMIZE TABLE events FINAL")
+        for table in TABLES:
+            self.source.clickhouse.client.execute(f"OPTIMIZE TABLE web_pre_aggregated_{table} FINAL")
+
+    def build(self, team: int, day: int) -> None:
+        self.model.build(team, self.days[day])
+        build_partition(self.source.clickhouse, self.settings, self.days[day], [team])
+
+    def lose(self, team: int, day: int, table: int) -> None:
+        self.model.stored[team, self.days[day], TABLES[table]] = 0
+        self.execute(
+            f"DELETE FROM web_pre_aggregated_{TABLES[table]} WHERE team_id = %(team)s AND toDate(period_bucket) = %(day)s",
+            team=team,
+            day=self.days[day],
+        )
+
+    def double(self, team: int, day: int, table: int) -> None:
+        key = team, self.days[day], TABLES[table]
+        self.model.stored[key] = 2 * self.model.stored.get(key, 0)
+        name = f"web_pre_aggregated_{TABLES[table]}"
+        self.source.clickhouse.client.execute(
+            f"INSERT INTO {name} SELECT * FROM {name} WHERE team_id = %(team)s AND toDate(period_bucket) = %(day)s",
+            {"team": team, "day": self.days[day]},
+        )
+
+    def refresh(self) -> None:
+        activity.refresh(self.source.clickhouse, self.settings, self.range)
+
+    @property
+    def range(self) -> DateRange:
+        return DateRange(min(self.days), max(self.days) + ONE_DAY)
+
+    def wanted(self) -> dict[tuple[int, date], tuple[str, ...]]:
+        states = {
+            (team, day): tuple(self.model.state(team, day, table) for table in TABLES)
+            for team in TEAMS
+            for day in self.days
+        }
+        return {key: pair for key, pair in states.items() if set(pair) != {"idle"}}
+
+    def ask(self, statement: str, settings: Settings, parameters: dict | None = None, **how) -> list[dict]:
+        query = coverage_query(self.source.clickhouse, settings, self.range, **how)
+        return self.source.clickhouse.query(
+            statement,
+            {**query.parameters, **(parameters or {})},
+            query.names,
+            external_tables=[teams_table(TEAMS)],
+        )
+
+    def states(self, settings: Settings, **how) -> dict[tuple[int, date], tuple[str, ...]]:
+        found = {
+            (row["team_id"], row["partition_date"]): (row["stats_state"], row["bounces_state"])
+            for row in self.ask("detection/coverage", settings, **how)
+        }
+        return {key: pair for key, pair in found.items() if set(pair) != {"idle"}}
+
+    def agree(self) -> None:
+        """At once where the source is scanned; where it is kept, with the weekly scan at the latest."""
+        wanted = self.wanted()
+        scanned = replace(self.settings, activity="scanned")
+        assert self.states(scanned) == wanted
+        gaps = {
+            (team, day, table): state
+            for (team, day), pair in wanted.items()
+            for table, state in zip(TABLES, pair, strict=True)
+            if state in GAP_KINDS
+        }
+        a_week_ago(self.source)
+        self.refresh()
+        assert self.states(self.settings) == wanted, "kept, and what came since"
+        assert self.states(self.settings, may_be_behind=True) == wanted, "kept"
+        of_missing = self.ask("detection/missing", self.settings, kinds=(MISSING,), may_be_behind=True)
+        assert {
+            (row["team_id"], row["partition_date"], table)
+            for row in of_missing
+            for table in TABLES
+            if row[f"{table}_state"] == MISSING
+        } == {key for key, state in gaps.items() if state == MISSING}
+        counted: dict[tuple, int] = {}
+        for (_, day, table), state in gaps.items():
+            counted[day, f"web_pre_aggregated_{table}", state] = (
+                counted.get((day, f"web_pre_aggregated_{table}", state), 0) + 1
+            )
+        scope = DetectionScope(self.range, GAP_KINDS, nightly=True)
+        for found in (
+            found_gaps(self.source.clickhouse, self.settings, self.days, TEAMS),
+            store_plan(self.source.clickhouse, self.settings, scope, TEAMS, uuid.uuid4().hex),
+        ):
+            assert {(gap.partition_date, gap.table_name, gap.state): gap.teams for gap in found} == counted
+        per_team = {
+            row["team_id"]: sum(row[kind] for kind in GAP_KINDS)
+            for row in self.ask("api/count_gaps_of_teams", self.settings)
+        }
+        assert per_team == {team: sum(key[0] == team for key in gaps) for team in {key[0] for key in gaps}}
+        listed = {
+            (row["team_id"], day): states
+            for row in self.ask("api/list_states", self.settings)
+            for day, *states in zip(row["days"], row["stats_states"], row["bounces_states"], strict=True)
+            if set(states) != {"idle"}
+        }
+        assert listed == {key: list(pair) for key, pair in wanted.items()}
+        of_teams = self.ask("tasks/team_gaps", self.settings, {"open_from": self.range.end, "team_limit": 10})
+        assert {row["team_id"]: row["gap_days"] for row in of_teams if row["gap_days"]} == per_team
+
+
+@pytest.fixture
+def world(source, days):
+    def begin(**values: int) -> World:
+        for table in (
+            "events",
+            "web_analytics_activity",
+            "web_analytics_activity_scans",
+            "web_analytics_backfill_ledger",
+            *(f"web_pre_aggregated_{table}" for table in TABLES),
+        ):
+            source.clickhouse.client.execute(f"TRUNCATE TABLE {table}")
+        environment = {f"WEB_ANALYTICS_{name.upper()}": str(value) for name, value in values.items()}
+        return World(source, Settings.load(environment), Model(**values), days(5)[3:])
+
+    return begin
+
+
+def test_merging_changes_nothing_and_hides_nothing(world):
+    it = world()
+    it.event(1, 0, 9, "$pageview", 1)
+    for _ in range(3):
+        it.repeat(0)
+    it.build(1, 0)
+    it.merge()
+    assert it.states(it.settings) == it.wanted() == {(1, it.days[0]): ("complete", "complete")}
+    it.event(1, 0, 10, "$pageview", 0)
+    it.agree()
+    assert it.wanted() == {(1, it.days[0]): ("stale", "stale")}
+
+
+def test_events_that_came_or_went_with_any_clock_are_noticed(world):
+    it = world()
+    for hour in (9, 10, 11):
+        it.event(1, 0, hour, "$pageview", 30)
+    it.build(1, 0)
+    it.event(1, 0, 8, "$pageview", 0)  # ingested before all others, by its clock
+    it.delete(0)  # as many as before
+    it.agree()
+    assert it.wanted() == {(1, it.days[0]): ("stale", "stale")}
+    it.build(1, 0)
+    it.double(1, 0, 1)
+    it.agree()
+    assert it.wanted() == {(1, it.days[0]): ("complete", "inconsistent")}
+
+
+def test_a_correction_ingested_on_another_day_rebuilds_once(world):
+    it = world()
+    it.event(1, 0, 9, "$pageview", 1)
+    it.event(1, 0, 10, "$pageview", 1)
+    it.refresh()
+    it.correct(0, "$pageview", 24)
+    it.merge()
+    it.refresh()
+    it.build(1, 0)
+    it.refresh()
+    assert it.states(it.settings, may_be_behind=True) == {(1, it.days[0]): ("complete", "complete")}
+
+
+def test_small_counts_pageviews(world):
+    it = world(min_daily_pageviews=3)
+    it.event(1, 0, 9, "$pageview", 1)
+    for _ in range(3):
+        it.repeat(0)
+    assert it.states(replace(it.settings, activity="scanned")) == {(1, it.days[0]): ("small", "small")}
+
+
+TEAM, DAY, WHICH, EVENT = (
+    st.sampled_from(TEAMS),
+    st.integers(0, 1),
+    st.integers(0, 50),
+    st.sampled_from(EVENTS),
+)
+HOURS, TABLE = st.sampled_from([0, 1, 30]), st.integers(0, 1)
+HAPPENINGS = st.lists(
+    st.one_of(
+        st.tuples(st.just("event"), TEAM, DAY, st.integers(0, 23), EVENT, HOURS),
+        st.tuples(st.just("build"), TEAM, DAY),
+        st.tuples(st.just("repeat"), WHICH),
+        st.tuples(st.just("correct"), WHICH, EVENT, st.sampled_from([1, 25])),
+        st.tuples(st.just("delete"), WHICH),
+        st.tuples(st.just("merge")),
+        st.tuples(st.just("lose"), TEAM, DAY, TABLE),
+        st.tuples(st.just("double"), TEAM, DAY, TABLE),
+        st.tuples(st.just("refresh")),
+    ),
+    min_size=4,
+    max_size=14,
+)
+
+
+@pytest.mark.slow
+@examples(12)
+@given(HAPPENINGS, st.sampled_from([0, 2]), st.sampled_from([1, 2]))
+def test_all_statements_agree_with_the_model(world, happenings, min_daily_pageviews, stale_min_events):
+    it = world(min_daily_pageviews=min_daily_pageviews, stale_min_events=stale_min_events)
+    for name, *arguments in happenings:
+        getattr(it, name)(*arguments)
+    it.agree()
