@@ -9,8 +9,8 @@ fills it. Changes nothing in ClickHouse, not even the history: the connection ne
 **What it says:** `check_missing_data` counts the team-days of each state per table over
 `WEB_ANALYTICS_BACKFILL_LOOKBACK_DAYS`, and makes the decision of the 6-hourly and of the 02:00 run with its reason.
 `show_data_gaps` lists, per table and team, ranges of consecutive days: *missing*, *inconsistent* (the two tables are
-from different builds), *stale* (events arrived after the build), *orphan* (rows without events or without a ledger
-entry); *idle* (no traffic) and *open* (the day is not over) are no gaps. Its link **Gap report** opens the same as a
+from different builds, or one holds other pageviews than its build stored), *stale* (the source holds other events
+than the build read), *orphan* (rows without events or without a ledger entry); *idle* (no traffic) and *open* (the day is not over) are no gaps. Its link **Gap report** opens the same as a
 page. As rows they are its XCom `return_value`; in SQL, `include/sql/tasks/team_gaps.sql`.
 
 **By hand:** without conf the last 7 days of all teams; or for example `{"days_back": 30}`, `{"team_ids": [12]}`.

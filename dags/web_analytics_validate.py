@@ -15,8 +15,8 @@ team. Every backfill checks what it has just built on its own.
 days only with `"allow_long_range": true`. Each day reads the raw events of two days once.
 
 **What it says:** one verdict per team, table and day; a day has the worst of its verdicts.
-*exact*; *stale*: events arrived after the day was built, which is no failure, the nightly run takes it up;
-*missing*: there are pageviews but no rows; *wrong*: anything else. *nothing to check*: no team has pageviews or
+*exact*; *small*: too few pageviews for a build; *stale*: the source holds other events than the build read, which
+is no failure, the nightly run takes it up; *missing*: there are pageviews but no rows; *wrong*: anything else. *nothing to check*: no team has pageviews or
 rows in the range (or no day of it is closed, or no team is enabled), so nothing was shown to be right. Among the
 measures, *session_estimate* is what `uniq` says of the sessions; *buckets* (how many) and *placement* (the sum of
 their times over all pageviews) differ where totals are right but lie in other hours.

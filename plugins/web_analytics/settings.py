@@ -166,7 +166,7 @@ class Settings:
         "STALE_MIN_EVENTS",
         "1",
         parsers.whole_number(1, 2**31),
-        "a team's built day is stale from so many events on that arrived after it was read",
+        "a team's built day is stale from so many events on that have come or gone since it was read",
     )
     activity: str = _setting(
         "ACTIVITY",

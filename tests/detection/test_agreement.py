@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.detection.model import TABLES, Model, Row
 from tests.detection.test_kept_activity import a_week_ago
-from tests.support import Source, at, examples, found_gaps
+from tests.support import Source, at, examples, found_gaps, session_id
 from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse.connection import teams_table
 from web_analytics.detection import activity
@@ -33,6 +33,7 @@ class World:
     settings: Settings
     model: Model
     days: list[date]
+    sessions: dict[uuid.UUID, str] = field(default_factory=dict)
 
     def execute(self, statement: str, **parameters) -> None:
         self.source.clickhouse.client.execute(
@@ -41,8 +42,10 @@ class World:
 
     def add(self, row: Row) -> None:
         self.model.rows.append(row)
+        # All rows of an event are of one session.
+        session = self.sessions.setdefault(row.uuid, session_id(row.timestamp))
         self.source.event(
-            row.team_id, row.timestamp, event=row.event, event_uuid=row.uuid, ingested=row.ingested
+            row.team_id, row.timestamp, session, event=row.event, event_uuid=row.uuid, ingested=row.ingested
         )
 
     def event(self, team: int, day: int, hour: int, event: str, late_hours: int) -> None:

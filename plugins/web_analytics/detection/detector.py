@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -21,9 +22,11 @@ from web_analytics.rules.partitions import (
     newest_closed_day,
     why_nothing_is_closed,
 )
-from web_analytics.rules.states import COMPLETE, GAP_KINDS, MISSING
+from web_analytics.rules.states import COMPLETE, GAP_KINDS, INCONSISTENT, MISSING
 from web_analytics.settings import Settings
 from web_analytics.text_tables import text_table
+
+log = logging.getLogger(__name__)
 
 # The comprehensive run: of the two schedules, the one that fires at this time.
 NIGHTLY = time(2, 0)
@@ -98,6 +101,7 @@ class CoverageQuery:
     names: dict[str, Any]
 
 
+INCONSISTENT_DAYS_NAMED = 20
 # Team-days in one statement: what bounds the memory of detection (about 200 MB).
 TEAM_DAYS_PER_STATEMENT = 620_000
 MAX_DAYS_PER_STATEMENT = 31
@@ -205,12 +209,28 @@ def store_plan(
             external_tables=[teams_table(team_ids)],
             heavy=True,
         )
+    if INCONSISTENT in scope.states:
+        _log_inconsistent(clickhouse, plan_id)
     rows = clickhouse.query(
         "detection/count_gaps",
         {"plan_id": plan_id, "states": scope.states, "priority_team_ids": list(settings.priority_team_ids)},
         {"stored": True},
     )
     return [GapCount.from_row(row) for row in rows]
+
+
+def _log_inconsistent(clickhouse: ClickHouse, plan_id: str) -> None:
+    for row in clickhouse.query(
+        "detection/list_inconsistent", {"plan_id": plan_id, "row_limit": INCONSISTENT_DAYS_NAMED}
+    ):
+        log.warning(
+            "%s, team %d is inconsistent: by the ledger %s holds %d pageviews of build %s.",
+            row["partition_date"],
+            row["team_id"],
+            row["table_name"],
+            row["pageviews"],
+            row["build"],
+        )
 
 
 def planned_teams(clickhouse: ClickHouse, plan_id: str, partition_date: date) -> list[int]:
