@@ -302,6 +302,7 @@ def test_a_cell_has_the_numbers_of_source_and_tables(gapped):
         "local",
     )
     assert (bounces["state"], bounces["pageviews"], bounces["rows"]) == ("missing", 0, 0)
+    assert (stats["rows_are_gone"], bounces["rows_are_gone"]) == (False, True)
     assert datetime.fromisoformat(stats["built_at"]) <= now
     nothing = content.read_cell(source.clickhouse, SETTINGS, 8, four[0], now)
     assert [table["state"] for table in nothing["tables"]] == ["idle", "idle"]

@@ -51,6 +51,7 @@ def test_a_new_team_gets_the_defaults_and_a_run_is_started(api, source, queued_r
     [(run_id, user)] = queued_runs()
     assert team["backfill"] == {"dag_run_id": run_id, "is_paused": False}
     assert user == "some user"
+    assert team["remark"] == "no events of this team in the source"
     assert (team["enabled"], team["timezone"], team["backfill_days"]) == (True, "UTC", 7)
     assert (team["selected"], team["changed_by"]) == (True, "some user")
     assert versions(source, 12) == [(True, "UTC", 7, "some user")]

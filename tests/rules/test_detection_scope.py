@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.support import examples
 from web_analytics.conf import BackfillConf
 from web_analytics.detection.detector import is_nightly, rule_of, scope_of
+from web_analytics.rules.decision import decide
 from web_analytics.rules.partitions import ONE_DAY, DateRange, is_open, newest_closed_day
 from web_analytics.rules.states import COMPLETE, GAP_KINDS, MISSING
 from web_analytics.settings import Settings
@@ -137,3 +138,25 @@ def test_the_range_of_the_scope_is_half_open():
     two_days = scope({"days_back": 2})
     assert two_days.partitions == DateRange(date(2026, 5, 18), date(2026, 5, 18) + 2 * ONE_DAY)
     assert two_days.states == (MISSING,)
+
+
+@pytest.mark.parametrize(
+    ("conf", "environment", "said"),
+    [
+        (
+            {"date_start": "2027-01-01", "date_end": "2027-01-03"},
+            {},
+            "no day from 2027-01-01 up to, not including, 2027-01-03 is closed yet: nothing is looked at",
+        ),
+        (
+            {"date_start": "2026-01-01", "date_end": "2026-01-03"},
+            {"PARTITIONS_START_DATE": "2026-02-01"},
+            "all days up to, not including, 2026-01-03 lie before WEB_ANALYTICS_PARTITIONS_START_DATE, 2026-02-01: "
+            "nothing is looked at",
+        ),
+    ],
+)
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_a_range_of_which_nothing_is_looked_at_is_not_called_complete(conf, environment, said, rebuild):
+    decision = decide([], rule({**conf, "rebuild": rebuild}, **environment), NOW)
+    assert (decision.backfill, decision.reason) == (False, said)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support import at
+from tests.support import at, states
 from web_analytics import validation
 from web_analytics.build import steps
 from web_analytics.errors import BadSetting
@@ -216,6 +216,35 @@ def test_too_many_people_are_wrong(built, settings, days):
     assert result.verdict == "wrong"
     measures = {(each.table_name, each.measure) for each in result.differences}
     assert measures == {("web_pre_aggregated_stats", "persons"), ("stats against bounces", "persons")}
+
+
+def test_people_who_were_merged_since_the_build_are_no_fault(source, settings, days):
+    day = days(1)[0]
+    source.visits([1], [day], per_day=8)
+    steps.build_partition(source.clickhouse, settings, day, [1])
+    source.clickhouse.client.execute(
+        "INSERT INTO person_distinct_id_overrides (team_id, distinct_id, person_id, version) SELECT 1, "
+        "concat('visitor-', toString(number)), toUUID('00000000-0000-0000-0000-000000000001'), 1 FROM numbers(8)"
+    )
+    assert validation.check_day(source.clickhouse, settings, day, [1]).verdict == "exact"
+    assert states(source.clickhouse, settings, [day], [1]) == {(1, day): ("complete", "complete")}
+
+
+def test_a_small_day_that_was_never_built_is_no_failure(source, settings, days):
+    day, some = days(1)[0], replace(settings, min_daily_pageviews=3)
+    source.event(1, at(day))
+    result = validation.check_day(source.clickhouse, some, day, [1])
+    assert (result.verdict, result.failed, result.team_ids) == ("small", False, [])
+    assert validation.check_day(source.clickhouse, settings, day, [1]).verdict == "missing"
+
+
+def test_events_that_were_deleted_are_stale_and_no_failure(built, settings, days):
+    day = days(1)[0]
+    built.client.execute(
+        "ALTER TABLE events DELETE WHERE team_id = 1 AND uuid = (SELECT max(uuid) FROM events WHERE team_id = 1 AND "
+        f"toDate(timestamp) = '{day}') SETTINGS mutations_sync = 2"
+    )
+    assert validation.check_day(built, settings, day, [1, 2]).verdict == "stale"
 
 
 def test_what_was_just_built_is_checked(built, settings, days):

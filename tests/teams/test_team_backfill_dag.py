@@ -264,7 +264,7 @@ def test_who_leaves_while_a_run_is_at_work_is_not_taken_for_backfilled(source):
     first_backfills.start(clickhouse, period, {}, "run", started)
     taken = first_backfills.taken_by(clickhouse, "run")
     first_backfills.mark_left(clickhouse, [1], started + timedelta(seconds=1))
-    first_backfills.finish(clickhouse, taken, {})
+    first_backfills.finish(clickhouse, taken, {}, {})
     assert (state_of(source, 1), state_of(source, 2)) == ("left", "succeeded")
     found = first_backfills.look_and_mark(clickhouse, [1, 2], datetime.now(UTC))
     assert found == first_backfills.Look(pending=frozenset([1]), left=frozenset())

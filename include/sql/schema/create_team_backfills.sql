@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS web_analytics_team_backfills{{ " ON CLUSTER '{cluster
     date_start Date COMMENT 'first UTC day of the team''s period',
     date_end Date COMMENT 'the day after the last one',
     run_id String,
-    reason String COMMENT 'why it failed',
+    reason String COMMENT 'why it failed, or that the source has no events of the team',
     version DateTime64(6, 'UTC') COMMENT 'the instant of which the state tells'
 )
 ENGINE = {{ "Replicated" if topology != "single" }}ReplacingMergeTree(version)

@@ -21,7 +21,7 @@ from web_analytics.rules import time_zones
 from web_analytics.rules.partitions import closed_part, lookback
 from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS
 from web_analytics.teams import registry
-from web_analytics.teams.first_backfills import SUCCEEDED
+from web_analytics.teams.first_backfills import SUCCEEDED, remark_on
 from web_analytics.teams.registry import Registration
 from web_analytics.teams.selection import is_rolled_out, select_teams
 
@@ -99,7 +99,7 @@ class LastBackfill(BaseModel):
     date_start: date
     date_end: date
     run_id: str
-    reason: str = Field(description="Why it failed.")
+    reason: str = Field(description="Why it failed, or that the source has no events of the team.")
     changed_at: datetime
 
 
@@ -133,6 +133,9 @@ class Started(BaseModel):
 class ChangedTeam(Team):
     selected: bool = Field(description="Whether the configured strategies and the rollout include it now.")
     backfill: Started | None = Field(description="None where nothing is to be backfilled.")
+    remark: str = Field(
+        description="Says if the source has no events of an enabled team, as of a mistyped id; else empty."
+    )
 
 
 @router.get("", dependencies=[Depends(unless_busy), Depends(reader)])
@@ -197,7 +200,8 @@ def put_team(
         started = run and Started(dag_run_id=run.run_id, is_paused=run.is_paused)
     # Only now: the scheduler is at work meanwhile.
     registry.publish(clickhouse)
-    return ChangedTeam(**_team(after).model_dump(), selected=selected, backfill=started)
+    remark = remark_on(clickhouse, team_id) if after.enabled else ""
+    return ChangedTeam(**_team(after).model_dump(), selected=selected, backfill=started, remark=remark)
 
 
 def _team(registration: Registration) -> Team:

@@ -156,10 +156,18 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
             first_backfills.mark_left(clickhouse, left, now)
             taken = [team for team in taken if team.team_id not in left]
             failures = {team_id: reason for team_id, reason in failures.items() if team_id not in left}
-        first_backfills.finish(clickhouse, taken, failures)
+        remarks = {
+            team.team_id: remark
+            for team in taken
+            if team.team_id not in failures
+            and (remark := first_backfills.remark_on(clickhouse, team.team_id))
+        }
+        first_backfills.finish(clickhouse, taken, failures, remarks)
         wrong = in_state("validate", "failed", [each["day"] for each in planned])
     succeeded = sorted(team.team_id for team in taken if team.team_id not in failures)
     log.info("%s backfilled.", _count(succeeded, "team"))
+    for team_id, remark in remarks.items():
+        log.warning("Team %d: %s.", team_id, remark)
     if failures:
         team_id, reason = min(failures.items())
         raise BackfillIncomplete(

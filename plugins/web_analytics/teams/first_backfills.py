@@ -14,6 +14,7 @@ from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.rules.partitions import DateRange
 
 STARTED, SUCCEEDED, FAILED, LEFT = "started", "succeeded", "failed", "left"
+NO_EVENTS = "no events of this team in the source"
 NO_DATES = DateRange(date(1970, 1, 1), date(1970, 1, 1))
 
 
@@ -132,10 +133,22 @@ def taken_by(clickhouse: ClickHouse, run_id: str) -> list[TeamBackfill]:
     return [team for team in read(clickhouse).values() if team.run_id == run_id and team.state != LEFT]
 
 
-def finish(clickhouse: ClickHouse, taken: Iterable[TeamBackfill], failures: Mapping[int, str]) -> None:
+def remark_on(clickhouse: ClickHouse, team_id: int) -> str:
+    """What is odd about a team that is to be backfilled; empty for most."""
+    has_events = clickhouse.query("teams/has_events", {"team_id": team_id})[0]["has_events"]
+    return "" if has_events else NO_EVENTS
+
+
+def finish(
+    clickhouse: ClickHouse,
+    taken: Iterable[TeamBackfill],
+    failures: Mapping[int, str],
+    remarks: Mapping[int, str],
+) -> None:
     """Records how a run ended for the teams it took.
 
     :param failures: why, for those that failed.
+    :param remarks: what is odd about others.
     """
     record(
         clickhouse,
@@ -143,7 +156,7 @@ def finish(clickhouse: ClickHouse, taken: Iterable[TeamBackfill], failures: Mapp
             replace(
                 team,
                 state=FAILED if team.team_id in failures else SUCCEEDED,
-                reason=failures.get(team.team_id, ""),
+                reason=failures.get(team.team_id, remarks.get(team.team_id, "")),
                 # Just after the start: if the team has left meanwhile, that is newer and holds.
                 version=team.version + timedelta(microseconds=1),
             )
