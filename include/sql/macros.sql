@@ -86,7 +86,7 @@ FROM
         (
             SELECT
                 toDate(period_bucket, 'UTC') AS partition_date, toUInt64(team_id) AS team_id, period_bucket, uuid,
-                event, timestamp, session_id, ingested_at,
+                event, timestamp, session_id, ingested_at, version, tie_key, tie_position,
                 toDate(ingested_at, 'UTC') AS ingested_on,
                 toUInt64({{ is_pageview }}) AS pageviews,
                 {{ fingerprint }} AS fingerprint,

@@ -29,7 +29,7 @@
         FROM
         (
             SELECT
-                team_id, uuid, event, timestamp, ingested_at, session_id,
+                team_id, uuid, event, timestamp, ingested_at, version, tie_key, tie_position, session_id,
                 {{ macros.bucket(bucket_minutes) }} AS period_bucket
             {{ rows_looked_at() }}
         )
