@@ -255,39 +255,6 @@ class Settings:
         "whether a cleanup has to be approved by another person than the one who triggered it",
     )
 
-    health_degraded_gap_hours: int = _setting(
-        "HEALTH_DEGRADED_GAP_HOURS",
-        "60",
-        parsers.whole_number(0, 100_000),
-        "the state is degraded once the oldest gap has waited longer",
-    )
-    health_failing_gap_hours: int = _setting(
-        "HEALTH_FAILING_GAP_HOURS",
-        "96",
-        parsers.whole_number(0, 100_000),
-        "and failing once it has waited longer than this",
-    )
-    health_degraded_freshness_hours: int = _setting(
-        "HEALTH_DEGRADED_FRESHNESS_HOURS",
-        "30",
-        parsers.whole_number(0, 100_000),
-        "degraded once the newest complete day ended longer ago",
-    )
-    health_failing_freshness_hours: int = _setting(
-        "HEALTH_FAILING_FRESHNESS_HOURS",
-        "54",
-        parsers.whole_number(0, 100_000),
-        "failing once it ended longer ago",
-    )
-    health_degraded_success_percent: int = _setting(
-        "HEALTH_DEGRADED_SUCCESS_PERCENT",
-        "95",
-        parsers.whole_number(0, 100),
-        "degraded if fewer of the attempts to build succeed",
-    )
-    health_failing_success_percent: int = _setting(
-        "HEALTH_FAILING_SUCCESS_PERCENT", "80", parsers.whole_number(0, 100), "failing if fewer succeed"
-    )
     freshness_deadline_minutes: int = _setting(
         "FRESHNESS_DEADLINE_MINUTES",
         "180",

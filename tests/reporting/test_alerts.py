@@ -16,6 +16,8 @@ from tests.support import load_dags
 from web_analytics.build import steps
 from web_analytics.errors import BadSetting
 from web_analytics.reporting import alerts, metrics
+from web_analytics.rules import health
+from web_analytics.rules.health import Thresholds
 from web_analytics.settings import Settings
 
 BACKFILL, HEALTH, VALIDATE = "web_analytics_backfill", "web_analytics_health", "web_analytics_validate"
@@ -141,8 +143,7 @@ def test_a_failed_validation_is_one_message(source, settings, slack, run_dag, da
 
 
 def test_health_tells_of_a_change_once(source, settings, slack, mail, run_dag, days, monkeypatch):
-    monkeypatch.setenv("WEB_ANALYTICS_HEALTH_FAILING_GAP_HOURS", "22")
-    monkeypatch.setenv("WEB_ANALYTICS_HEALTH_DEGRADED_GAP_HOURS", "20")
+    monkeypatch.setattr(health, "THRESHOLDS", Thresholds(20, 22))
     source.enable(1)
     source.visits([1], days(2), per_day=1)
     assert run_dag(HEALTH).state == "failed"

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from web_analytics.clickhouse.connection import QueryStatistics
+from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.errors import QueryFailed
 from web_analytics.reporting import step_log
 
@@ -43,7 +44,7 @@ def test_a_run_writes_one_line_for_each_step(source, run_dag, days, lines):
     assert insert["status"] == "succeeded"
     assert insert["partition_date"] == str(days(1)[0])
     assert insert["table"] == "web_pre_aggregated_stats"
-    assert insert["query_id"].startswith(f"web_analytics_backfill:{run.run_id}:build_date.insert_stats:0:1:")
+    assert f":{run.run_id}:build_date.insert_stats:0:1:" in insert["query_id"]
     assert insert["seconds"] > 0
     assert insert["rows_read"] > 0
     assert insert["error_code"] is None
@@ -74,12 +75,11 @@ def test_what_is_tried_again_has_a_line_for_each_try(source, run_dag, lines, mon
 
 
 def test_hostile_text_stays_on_one_line_of_json():
-    clickhouse = SimpleNamespace(
-        statistics=[QueryStatistics("q", 0.1, 5, 50, 0)], facts={"table_name": 'a"b\n{"status": "failed"}'}
-    )
+    clickhouse = SimpleNamespace(statistics=[QueryStatistics("q", 0.1, 5, 50, 0)])
+    facts = {"table": 'a"b\n{"status": "failed"}'}
     error = QueryFailed("a/b", "the-query", 241, 'memory\n"}{"status": "succeeded"')
     line = step_log.step_line(
-        {"dag_id": "d"}, status="failed", seconds=1.23456, clickhouse=clickhouse, error=error
+        {"dag_id": "d"}, status="failed", seconds=1.23456, clickhouse=clickhouse, facts=facts, error=error
     )
     assert "\n" not in line
     parsed = json.loads(line)
@@ -92,5 +92,6 @@ def test_hostile_text_stays_on_one_line_of_json():
 
 
 def test_the_statements_of_another_try_are_not_counted():
-    step_log.opened(SimpleNamespace(origin="another:try", statistics=[], facts={}))
-    assert step_log._opened.get("dag:run:task:-1:1") is None
+    step_log.opened(SimpleNamespace(statistics=[]), TaskIdentity("dag", "run", "task", try_number=2))
+    assert step_log._opened.get(("dag", "run", "task", -1, 1)) is None
+    assert step_log._opened.get(("dag", "run", "task", -1, 2)) is not None

@@ -13,6 +13,8 @@ from web_analytics.build.locks import RunActivity
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.reporting import metrics
+from web_analytics.rules import health
+from web_analytics.rules.health import Thresholds
 from web_analytics.tables import BUILT_TABLES
 from web_analytics.tasks.health import leftovers
 
@@ -106,7 +108,7 @@ def test_nothing_enabled_is_ok(source, run_dag):
 
 
 def test_an_old_gap_fails_the_run_and_says_what_to_run(source, run_dag, days, monkeypatch):
-    monkeypatch.setenv("WEB_ANALYTICS_HEALTH_FAILING_GAP_HOURS", "90")
+    monkeypatch.setattr(health, "THRESHOLDS", Thresholds(failing_gap_hours=90))
     day = days(5)[-1]
     source.enable(1)
     source.visits([1], [day], per_day=1)
@@ -136,12 +138,11 @@ def test_the_days_of_a_team_that_was_just_enabled_have_not_waited(complete, run_
     assert details["metrics"]["oldest_gap_hours"] < 1
 
 
-def test_thresholds_are_settings(complete, run_dag, days, monkeypatch):
+def test_the_thresholds_decide(complete, run_dag, days, monkeypatch):
     admin = complete.clickhouse.client
     admin.execute(f"DELETE FROM web_pre_aggregated_stats WHERE toDate(period_bucket) = '{days(3)[-1]}'")
     for failing, degraded, expected in ((100_000, 90_000, "ok"), (100_000, 1, "degraded"), (1, 1, "failing")):
-        monkeypatch.setenv("WEB_ANALYTICS_HEALTH_FAILING_GAP_HOURS", str(failing))
-        monkeypatch.setenv("WEB_ANALYTICS_HEALTH_DEGRADED_GAP_HOURS", str(degraded))
+        monkeypatch.setattr(health, "THRESHOLDS", Thresholds(degraded, failing))
         assert run_dag(DAG).state == ("failed" if expected == "failing" else "success")
         assert checks(complete.clickhouse)[-1][0] == expected
 

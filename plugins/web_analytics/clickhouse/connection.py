@@ -84,8 +84,6 @@ REPEAT_PAUSES_SECONDS = (1.0, 2.0, 4.0)
 IMPATIENT = {"connect_timeout": 2, "send_receive_timeout": 10, "sync_request_timeout": 2}
 TOO_LATE = 159
 
-LOGGED_PARAMETERS = ("partition_date", "date_start", "date_end", "table_name")
-
 # The types of columns that hold instants begin with these.
 INSTANTS = ("DateTime", "Nullable(DateTime")
 
@@ -139,7 +137,6 @@ class ClickHouse:
         the answer, and is told at once.
     :param answer_within: seconds for all statements together, from now on, and short timeouts of the connection;
         None: no bound.
-    :ivar facts: what the statements were about (dates, table, number of teams), for the step's log line.
     """
 
     def __init__(
@@ -158,7 +155,6 @@ class ClickHouse:
         self.origin = origin or f"local-{uuid.uuid4().hex[:12]}"
         self.heavy_settings = {**HEAVY_DEFAULTS, **(heavy_settings or {})}
         self.statistics: list[QueryStatistics] = []
-        self.facts: dict[str, Any] = {}
         self._sequence = itertools.count(1)
         self._client: Client | None = None
         self._connect: Callable[[], Client] | None = None
@@ -330,11 +326,6 @@ class ClickHouse:
     def _execute_once(self, path, text, parameters, external_tables, heavy):
         from clickhouse_driver import errors
 
-        if isinstance(parameters, Mapping):
-            self.facts.update({name: parameters[name] for name in LOGGED_PARAMETERS if name in parameters})
-        for each in external_tables:
-            if each["structure"][0][0] == "team_id":
-                self.facts["team_count"] = len(each["data"])
         query_id = f"{self.origin}:{next(self._sequence)}"
         settings = {
             **(self.heavy_settings if heavy else {}),

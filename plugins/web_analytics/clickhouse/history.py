@@ -67,12 +67,6 @@ def append(
     details: dict[str, Any] | None = None,
 ) -> None:
     """Adds one row; ``kind`` is decision, attempt, validation or cleanup."""
-    if partition_date is not None:
-        clickhouse.facts["partition_date"] = partition_date
-    if table_name:
-        clickhouse.facts["table_name"] = table_name
-    if team_count:
-        clickhouse.facts["team_count"] = team_count
     clickhouse.insert(
         "clickhouse/insert_log",
         [

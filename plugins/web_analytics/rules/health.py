@@ -30,12 +30,17 @@ MIN_ATTEMPTS = 5
 class Thresholds:
     """From where on the state is degraded or failing: hours, and percent of attempts that succeed."""
 
-    degraded_gap_hours: int
-    failing_gap_hours: int
-    degraded_freshness_hours: int
-    failing_freshness_hours: int
-    degraded_success_percent: int
-    failing_success_percent: int
+    degraded_gap_hours: float = 60
+    failing_gap_hours: float = 96
+    degraded_freshness_hours: float = 30
+    failing_freshness_hours: float = 54
+    degraded_success_percent: float = 95
+    failing_success_percent: float = 80
+
+
+# A lone gap heals after 48 hours at the latest (the maximum gap age), and the newest day is built at 02:00: what lasts
+# half a day longer is unusual, what lasts two days is broken.
+THRESHOLDS = Thresholds()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.conf import BackfillConf
 from web_analytics.detection import detector
 from web_analytics.regions import region_suffix
+from web_analytics.reporting import step_log
 from web_analytics.reporting.concern import Concern
 from web_analytics.rules.decision import GapCount, decide
 from web_analytics.rules.gaps import fill_command
@@ -80,8 +81,10 @@ def detect(logical_date: datetime | None) -> dict[str, Any]:
     now = datetime.now(UTC)
     scope = detector.scope_of(conf, settings, now, logical_date)
     plan_id = None if conf.dry_run else uuid.uuid4().hex
-    with open_clickhouse(settings, current_task()) as clickhouse:
+    days = {"date_start": scope.partitions.start, "date_end": scope.partitions.end}
+    with open_clickhouse(settings, current_task(), **days) as clickhouse:
         teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
+        step_log.tell(teams=len(teams))
         if not scope.partitions or not teams:
             gaps = []
         elif plan_id is None:
@@ -183,7 +186,7 @@ def stage_date(day: str, plan_id: str) -> dict[str, str]:
     label_map_index(day)
     settings, task = Settings.load(), current_task()
     partition_date = date.fromisoformat(day)
-    with open_clickhouse(settings, task) as clickhouse:
+    with open_clickhouse(settings, task, partition_date=day) as clickhouse:
         selected = select_teams(clickhouse, settings).team_ids
         team_ids = selected.intersection(detector.planned_teams(clickhouse, plan_id, partition_date))
         return dates.lock_and_stage(clickhouse, settings, task, partition_date, team_ids)

@@ -110,7 +110,7 @@ def lock_date(day: str) -> dict[str, Any]:
     label_map_index(day)
     settings, conf, _ = _settings_and_conf()
     task, partition_date = current_task(), date.fromisoformat(day)
-    with open_clickhouse(settings, task) as clickhouse:
+    with open_clickhouse(settings, task, partition_date=day, teams=1) as clickhouse:
 
         def prepare() -> tuple[steps.Build, list[str]]:
             return cleanup.prepare(clickhouse, settings, task, partition_date, conf.team_id, run_activity)
@@ -130,7 +130,7 @@ def delete_date(
     settings, conf, _ = _settings_and_conf()
     task, started = current_task(), time.monotonic()
     seen = [StoredDay(**each) for each in approved]
-    with open_clickhouse(settings, task) as clickhouse:
+    with open_clickhouse(settings, task, partition_date=day, teams=1) as clickhouse:
         try:
             emptied = steps.Build.from_xcom(locked)
             others = cleanup.publish(clickhouse, task, emptied, locked["fresh"], conf.team_id, seen)
@@ -147,7 +147,8 @@ def delete_date(
 def release_date(locked: dict[str, Any]) -> None:
     """Drops the date's per-run tables and its lock."""
     label_map_index(locked["partition_date"])
-    with open_clickhouse(Settings.load(), current_task()) as clickhouse:
+    day = locked["partition_date"]
+    with open_clickhouse(Settings.load(), current_task(), partition_date=day) as clickhouse:
         steps.release(clickhouse, steps.Build.from_xcom(locked))
 
 

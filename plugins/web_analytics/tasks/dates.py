@@ -12,6 +12,7 @@ from web_analytics.build import steps
 from web_analytics.build.locks import LockHeld
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.reporting import step_log
 from web_analytics.settings import Settings
 from web_analytics.tables import table_by_name
 from web_analytics.tasks.runtime import (
@@ -56,6 +57,8 @@ def lock_and_stage(
 ) -> dict[str, str]:
     """Stages a date for these teams, or gives the slot back while another run holds the date's lock."""
 
+    step_log.tell(teams=len(team_ids))
+
     def stage() -> steps.Build:
         return steps.stage(clickhouse, settings, task, partition_date, team_ids, run_activity)
 
@@ -69,7 +72,9 @@ def insert_table(staged: dict[str, str], table_name: str) -> str:
     """
     label_map_index(staged["partition_date"])
     settings, task = Settings.load(), current_task()
-    with open_clickhouse(settings, task) as clickhouse:
+    with open_clickhouse(
+        settings, task, partition_date=staged["partition_date"], table=table_name
+    ) as clickhouse:
         return steps.insert(clickhouse, task, steps.Build.from_xcom(staged), table_by_name(table_name))
 
 
@@ -81,10 +86,11 @@ def publish_date(staged: dict[str, str], fresh: Sequence[str]) -> dict[str, Any]
     """
     label_map_index(staged["partition_date"])
     settings, task = Settings.load(), current_task()
-    with open_clickhouse(settings, task) as clickhouse:
+    with open_clickhouse(settings, task, partition_date=staged["partition_date"]) as clickhouse:
         selected = select_teams(clickhouse, settings).team_ids
         built = steps.Build.from_xcom(staged)
         published = steps.publish(clickhouse, settings, task, built, fresh, selected)
+    step_log.tell(teams=published["teams"])
     log.info("%s is published: %s.", staged["partition_date"], published)
     return {"partition_date": staged["partition_date"], **published}
 
@@ -102,7 +108,7 @@ def validate_date(published: dict[str, Any]) -> None:
             "There is no oracle for the source %s; the build was verified while publishing.", settings.source
         )
         return
-    with open_clickhouse(settings, task) as clickhouse:
+    with open_clickhouse(settings, task, partition_date=published["partition_date"]) as clickhouse:
         rows = clickhouse.query(
             "build/list_built_teams", {"partition_date": partition_date, "build": published["build"]}
         )
@@ -116,7 +122,7 @@ def release_date(staged: dict[str, str]) -> None:
     """Drops the date's per-run tables and its lock."""
     label_map_index(staged["partition_date"])
     settings, task = Settings.load(), current_task()
-    with open_clickhouse(settings, task) as clickhouse:
+    with open_clickhouse(settings, task, partition_date=staged["partition_date"]) as clickhouse:
         steps.release(clickhouse, steps.Build.from_xcom(staged))
 
 

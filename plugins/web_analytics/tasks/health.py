@@ -19,7 +19,7 @@ from web_analytics.regions import region_suffix
 from web_analytics.reporting import alerts, metrics
 from web_analytics.rules import health
 from web_analytics.rules.decision import GapCount
-from web_analytics.rules.health import FAILING, Health, Measured, Thresholds
+from web_analytics.rules.health import FAILING, Health, Measured
 from web_analytics.rules.partitions import DateRange, closed_part, lookback
 from web_analytics.rules.states import COMPLETE, GAP_KINDS
 from web_analytics.settings import Settings
@@ -57,7 +57,7 @@ def check_health() -> dict[str, Any]:
     with open_clickhouse(settings, task) as clickhouse:
         previous = last_check(clickhouse)
         measured, numbers = measure(clickhouse, settings, conf.days, previous, now)
-        judged = health.judge(measured, thresholds_of(settings), now)
+        judged = health.judge(measured, health.THRESHOLDS, now)
         report = {
             **judged.to_json(),
             "checked_at": now.isoformat(),
@@ -95,17 +95,6 @@ def check_health() -> dict[str, Any]:
     if judged.verdict == FAILING:
         raise HealthFailing(f"The pre-aggregation is failing: {judged.sentence}.")
     return report
-
-
-def thresholds_of(settings: Settings) -> Thresholds:
-    return Thresholds(
-        degraded_gap_hours=settings.health_degraded_gap_hours,
-        failing_gap_hours=settings.health_failing_gap_hours,
-        degraded_freshness_hours=settings.health_degraded_freshness_hours,
-        failing_freshness_hours=settings.health_failing_freshness_hours,
-        degraded_success_percent=settings.health_degraded_success_percent,
-        failing_success_percent=settings.health_failing_success_percent,
-    )
 
 
 def measure(

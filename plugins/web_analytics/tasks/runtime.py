@@ -77,11 +77,12 @@ def label_map_index(label: str) -> None:
     get_current_context()["map_label"] = label
 
 
-def open_clickhouse(settings: Settings, task: TaskIdentity, conn_id: str = "") -> ClickHouse:
+def open_clickhouse(settings: Settings, task: TaskIdentity, conn_id: str = "", **facts: Any) -> ClickHouse:
     """The connection of a running task: Airflow cancels its query when it kills or times out the task, and a
     further try first ends what the earlier ones left running.
 
     :param conn_id: another connection than that of the settings.
+    :param facts: what the try is about, for its line in the log, see :func:`step_log.tell`.
     """
     from airflow.sdk import get_current_context
 
@@ -91,7 +92,7 @@ def open_clickhouse(settings: Settings, task: TaskIdentity, conn_id: str = "") -
         heavy_settings=settings.clickhouse_settings,
         topology=settings.topology,
     )
-    step_log.opened(clickhouse)
+    step_log.opened(clickhouse, task, **facts)
     get_current_context()["ti"].task.on_kill = clickhouse.cancel_running_query
     if task.try_number > 1:
         clickhouse.query(

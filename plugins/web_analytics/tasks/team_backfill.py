@@ -117,7 +117,7 @@ def stage_date(day: str, plan_id: str) -> dict[str, str]:
     label_map_index(day)
     settings, task = Settings.load(), current_task()
     partition_date = date.fromisoformat(day)
-    with open_clickhouse(settings, task) as clickhouse:
+    with open_clickhouse(settings, task, partition_date=day) as clickhouse:
         selected = select_teams(clickhouse, settings).team_ids
         team_ids = selected.intersection(detector.planned_teams(clickhouse, plan_id, partition_date))
         dates = DateRange(partition_date, partition_date + ONE_DAY)

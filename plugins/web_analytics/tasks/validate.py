@@ -16,6 +16,7 @@ from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.conf import ValidateConf
 from web_analytics.errors import BadSetting
+from web_analytics.reporting import step_log
 from web_analytics.reporting.concern import Concern
 from web_analytics.rules.partitions import DateRange, closed_part, day_end, newest_closed_day, newest_first
 from web_analytics.settings import Settings
@@ -82,8 +83,9 @@ def validate_day(day: str) -> dict[str, Any]:
     """Compares one day and writes the verdict to the history. A wrong day is a result, not an error."""
     label_map_index(day)
     settings, conf, task = Settings.load(), ValidateConf.parse(current_conf()), current_task()
-    with open_clickhouse(settings, task) as clickhouse:
+    with open_clickhouse(settings, task, partition_date=day) as clickhouse:
         teams = _teams(clickhouse, settings, conf)
+        step_log.tell(teams=len(teams))
         if conf.adopt:
             _adopt(clickhouse, settings, task, date.fromisoformat(day), teams)
         result = validation.check_and_record(clickhouse, settings, task, date.fromisoformat(day), teams)
