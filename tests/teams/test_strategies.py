@@ -150,7 +150,7 @@ def test_a_module_of_ones_own_is_a_strategy(source, strategy_of_a_user):
 @pytest.mark.parametrize(
     "body",
     [
-        "return ['11']",
+        "return ['1_1']",
         "return [None]",
         "return [True]",
         "return [1.0]",
