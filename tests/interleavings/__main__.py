@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -85,20 +86,31 @@ class WorkerProcess:
             self.process.wait(30)
 
 
-def groups_of(options: argparse.Namespace, worker: WorkerProcess) -> Iterable[list[Case]]:
+def record(
+    workers: list[WorkerProcess], wanted: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Recording]:
+    """The undisturbed runs of each subject in each world, by all workers side by side."""
+    found: dict[tuple[str, str], Recording] = {}
+    todo = list(wanted)
+
+    def drive(worker: WorkerProcess, mine: list[tuple[str, str]]) -> None:
+        for key in mine:
+            found[key] = worker.recording(*key)
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        for done in [pool.submit(drive, worker, todo[i :: len(workers)]) for i, worker in enumerate(workers)]:
+            done.result()
+    return {key: found[key] for key in todo}
+
+
+def groups_of(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iterable[list[Case]]:
     """What is to be played: cases that differ only in how the first actor ends are played together."""
     if options.case:
         return [[Case.parse(options.case)]]
-    recordings = {
-        (kind, subject): worker.recording(kind, subject)
-        for kind in options.worlds
-        for subject in options.subjects
-    }
-    needed = {**recordings}
-    for kind in options.worlds:
-        for subject in (cases.CLEANUP_HEIR, cases.SWEEP_HEIR, cases.HEIR):
-            if options.stops == 2 and (kind, subject) not in needed:
-                needed[kind, subject] = worker.recording(kind, subject)
+    subjects = [(kind, subject) for kind in options.worlds for subject in options.subjects]
+    intruders = [(kind, subject) for kind in options.worlds for subject in cases.ACTING_AS]
+    needed = record(workers, dict.fromkeys([*subjects, *(intruders if options.stops == 2 else [])]))
+    recordings = {key: needed[key] for key in subjects}
     if options.stops == 2:
         drawn = cases.with_two_stops(recordings, needed, options.seed, options.samples or 5000)
         return [[case] for case in drawn]
@@ -120,7 +132,7 @@ def groups_of(options: argparse.Namespace, worker: WorkerProcess) -> Iterable[li
 
 
 def play(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iterator[dict[str, Any]]:
-    todo = iter(groups_of(options, workers[0]))
+    todo = iter(groups_of(options, workers))
     lock, results = threading.Lock(), queue.Queue()
     stopped = threading.Event()
 
@@ -180,7 +192,7 @@ def run(options: argparse.Namespace, home: Path) -> bool:
                     break
             elif options.case:
                 print("\n".join(outcome["told"]))
-            if played % 1000 == 0:
+            if played % 200 == 0:
                 print(f"… {played} in {time.monotonic() - began:.0f} s, {failed} failed", flush=True)
     finally:
         for worker in workers:

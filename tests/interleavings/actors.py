@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,9 +21,15 @@ from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.settings import Settings
 from web_analytics.tables import BUILT_TABLES
+from web_analytics.teams import registry
+from web_analytics.teams.registry import Registration
 from web_analytics.teams.selection import select_teams
 
 NO_PAUSES = (0.0, 0.0, 0.0)
+
+
+class Waits(Exception):
+    """The task gives its slot back and looks again later."""
 
 
 @dataclass
@@ -33,7 +39,6 @@ class Run:
     :ivar settings: those of its worker.
     :ivar activity: what it is told of other runs, by their run ids.
     :ivar errors: (step, try, error), also of tries that were repeated.
-    :cvar after_failure: the steps that are done although an earlier one has failed for good, unless it was the first.
     """
 
     world: World
@@ -46,10 +51,18 @@ class Run:
 
     dag_id = "web_analytics_backfill"
     steps = ()
-    after_failure = ()
+
+    @property
+    def deployment(self) -> str:
+        """Of each database its own: the worlds of one server have runs of the same ids."""
+        return self.world.connection["database"]
+
+    def after_failure(self, step: str) -> tuple[str, ...]:
+        """The steps that are done although this one has failed for good."""
+        return ()
 
     def task(self, step: str, try_number: int) -> TaskIdentity:
-        return TaskIdentity(self.dag_id, self.run_id, f"build_date.{step}", 0, try_number)
+        return TaskIdentity(self.dag_id, self.run_id, f"build_date.{step}", 0, try_number, self.deployment)
 
     def activity_of(self, owner: Owner) -> RunActivity:
         return self.activity.get(owner.run_id, RunActivity.UNKNOWN)
@@ -74,7 +87,7 @@ class Run:
         """The next try of a step.
 
         :returns: its error, or None.
-        :raises LockHeld: another run holds the date; Airflow would look again later.
+        :raises Waits: another run is at work on the date; Airflow would look again later.
         :raises Killed: its doorkeeper let it die.
         """
         doorkeeper = doorkeeper or Doorkeeper()
@@ -83,9 +96,9 @@ class Run:
         try:
             with self._open(task, doorkeeper) as clickhouse:
                 handed_on = self._do(step, clickhouse, task)
-        except LockHeld:
+        except (LockHeld, Waits) as held:
             self.tries[step] -= 1  # a rescheduled task goes on with the same try
-            raise
+            raise Waits from held
         except Exception as error:
             self.errors.append((step, number, error))
             return error
@@ -120,7 +133,9 @@ class Build(Run):
         "release",
         "sweep",
     )
-    after_failure = ("release", "sweep")
+
+    def after_failure(self, step: str) -> tuple[str, ...]:
+        return ("sweep",) if step in ("stage", "release") else ("release", "sweep")
 
     def __post_init__(self) -> None:
         if not self.validates:
@@ -139,16 +154,15 @@ class Build(Run):
             teams = selected.intersection(self.planned)
             return steps.stage(clickhouse, settings, task, world.day, teams, self.activity_of).to_xcom()
         if step == "sweep":
-            owner = Owner(task.dag_id, task.run_id)
-            return locks.sweep(clickhouse, owner, ttl=settings.lock_ttl, activity=self.activity_of)
+            return locks.sweep(clickhouse, Owner.of(task), ttl=settings.lock_ttl, activity=self.activity_of)
         build = steps.Build.from_xcom(self.handed_on["stage"])
         if step == "publish":
-            return steps.publish(clickhouse, settings, task, build)
+            fresh = [self.handed_on[f"insert_{table.short_name}"] for table in BUILT_TABLES]
+            selected = select_teams(clickhouse, settings).team_ids
+            return steps.publish(clickhouse, settings, task, build, fresh, selected)
         if step == "validate":
-            rows = clickhouse.query(
-                "build/list_built_teams", {"partition_date": world.day, "build": build.token}
-            )
-            teams = [row["team_id"] for row in rows]
+            published = {"partition_date": world.day, "build": self.handed_on["publish"]["build"]}
+            teams = [row["team_id"] for row in clickhouse.query("build/list_built_teams", published)]
             result = validation.check_and_record(clickhouse, settings, task, world.day, teams)
             return validation.raise_if_failed(result)
         if step == "release":
@@ -167,8 +181,10 @@ class Cleanup(Run):
     approved: tuple = ()
 
     dag_id = "web_analytics_cleanup"
-    steps = ("lock", "delete", "release", "disable", "prove")
-    after_failure = ("release",)
+    steps = ("disable", "lock", "delete", "release", "prove")
+
+    def after_failure(self, step: str) -> tuple[str, ...]:
+        return {"disable": (), "delete": ("release", "prove")}.get(step, ("prove",))
 
     @property
     def has_proved(self) -> bool:
@@ -191,20 +207,35 @@ class Cleanup(Run):
 
     def _do(self, step, clickhouse, task):
         world, settings = self.world, self.settings
-        if step == "lock":
-            made = cleanup.prepare(clickhouse, settings, task, world.day, APPROVED_TEAM, self.activity_of)
-            return made.to_xcom()
-        if step == "delete":
-            build = steps.Build.from_xcom(self.handed_on["lock"])
-            return cleanup.publish(clickhouse, task, build, APPROVED_TEAM, self.approved)
-        if step == "release":
-            return steps.release(clickhouse, steps.Build.from_xcom(self.handed_on["lock"]))
         if step == "disable":
             return cleanup.disable(clickhouse, APPROVED_TEAM, "a person")
-        if "delete" not in self.handed_on:
-            raise CleanupFailed("the date was not deleted")
+        if step == "lock":
+            made, fresh = cleanup.prepare(
+                clickhouse, settings, task, world.day, APPROVED_TEAM, self.activity_of
+            )
+            return {**made.to_xcom(), "fresh": fresh}
+        if step == "prove":
+            return self._prove(clickhouse, task)
+        locked = self.handed_on["lock"]
+        build = steps.Build.from_xcom(locked)
+        if step == "release":
+            return steps.release(clickhouse, build)
+        return cleanup.publish(clickhouse, task, build, locked["fresh"], APPROVED_TEAM, self.approved)
+
+    def _prove(self, clickhouse: WatchedClickHouse, task: TaskIdentity) -> bool:
+        swept = locks.sweep(
+            clickhouse,
+            Owner.of(task),
+            ttl=self.settings.lock_ttl,
+            activity=self.activity_of,
+            within=self._dates,
+        )
+        if swept.in_use:
+            raise Waits
         if remaining := cleanup.stored_days(clickhouse, APPROVED_TEAM, self._dates):
             raise CleanupFailed(f"{remaining} is still there")
+        if "delete" not in self.handed_on:
+            raise CleanupFailed("the date was not deleted")
         return True
 
 
@@ -215,8 +246,7 @@ class Sweep(Run):
     steps = ("sweep",)
 
     def _do(self, step, clickhouse, task):
-        owner = Owner(task.dag_id, task.run_id)
-        return locks.sweep(clickhouse, owner, ttl=self.settings.lock_ttl, activity=self.activity_of)
+        return locks.sweep(clickhouse, Owner.of(task), ttl=self.settings.lock_ttl, activity=self.activity_of)
 
 
 @dataclass
@@ -230,6 +260,32 @@ class Validation(Run):
         teams = select_teams(clickhouse, self.settings).team_ids
         result = validation.check_and_record(clickhouse, self.settings, task, self.world.day, teams)
         return validation.raise_if_failed(result)
+
+
+@dataclass
+class Change(Run):
+    """A request that changes what is registered of a team, answered by one of several api-servers.
+
+    :ivar changes: settings by name.
+    """
+
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    dag_id = "web_analytics_api"
+    steps = ("change",)
+
+    @property
+    def is_acknowledged(self) -> bool:
+        return "change" in self.handed_on
+
+    def _do(self, step, clickhouse, task):
+        unregistered = Registration(APPROVED_TEAM, False, "UTC", 0)
+        return registry.change(clickhouse, unregistered, self.changes, self.run_id)
+
+
+def be_processes() -> None:
+    """Actors are processes of their own: they share no lock of a process."""
+    registry._ONE_AT_A_TIME = nullcontext()
 
 
 def expired(settings: Settings) -> Settings:

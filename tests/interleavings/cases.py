@@ -15,13 +15,16 @@ STOPS = (FROZEN, KILLED, LATE, LOST)
 # run's lock and tables, of which that run has died.
 BUILD, AGAIN, HEIR = "build", "again", "heir"
 CLEANUP, CLEANUP_HEIR, SWEEP_HEIR, WATCH = "cleanup", "cleanup-heir", "sweep-heir", "watch"
-SUBJECTS = (BUILD, AGAIN, HEIR, CLEANUP, CLEANUP_HEIR, SWEEP_HEIR, WATCH)
+REGISTRY = "registry"
+SUBJECTS = (BUILD, AGAIN, HEIR, CLEANUP, CLEANUP_HEIR, SWEEP_HEIR, WATCH, REGISTRY)
 
 # Who acts while it is stopped.
 NOBODY, RETRY, CLEARED = "nobody", "retry", "cleared"
 TAKEOVER, EXPIRED, DELETION, CLEARING = "takeover", "expired", "deletion", "sweep"
 WAITING_BUILD, WAITING_DELETION, WATCHFUL_SWEEP = "waiting-build", "waiting-deletion", "watchful-sweep"
-VALIDATION, RESTART = "validation", "restart"
+VALIDATION, RESTART, CHANGE = "validation", "restart", "change"
+# With these about, the first run has to succeed.
+HARMLESS = (NOBODY, WATCHFUL_SWEEP, VALIDATION, RESTART)
 
 Recording = Mapping[str, Sequence[Statement]]
 
@@ -127,10 +130,15 @@ def with_two_stops(
         yield Case(world, subject, first, intruder, _draw(rng, acts), rng.choice(ORDERS))
 
 
+ACTING_AS = (HEIR, CLEANUP_HEIR, SWEEP_HEIR)
+
+
 def _acts_as(intruder: str, subject: str) -> str:
     """Whose recording tells the intruder's boundaries."""
     if intruder == RETRY or intruder.startswith(CLEARED):
         return subject
+    if intruder == CHANGE:
+        return REGISTRY
     if intruder in (DELETION, WAITING_DELETION):
         return CLEANUP_HEIR
     return SWEEP_HEIR if intruder in (CLEARING, WATCHFUL_SWEEP) else HEIR
@@ -143,6 +151,8 @@ def _draw(rng: random.Random, steps: Recording) -> Stopped:
 
 
 def _intruders(subject: str, step: str, steps: list[str], restarts: bool) -> list[str]:
+    if subject == REGISTRY:
+        return [CHANGE, DELETION, *([RESTART] if restarts else [])]
     if subject == WATCH:
         return [TAKEOVER, DELETION, *([RESTART] if restarts else [])]
     earlier = steps[: steps.index(step)]

@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tests.interleavings import actors, cases
-from tests.interleavings.actors import Run
+from tests.interleavings.actors import Run, Waits
 from tests.interleavings.cases import Case, Recording, Stopped
 from tests.interleavings.door import Doorkeeper, Killed, Order
-from tests.interleavings.world import ENABLED, World
-from web_analytics.build.locks import UNKNOWN_TABLE, LockHeld, RunActivity
+from tests.interleavings.world import APPROVED_TEAM, ENABLED, World
+from web_analytics.build.cleanup import ApprovalOutdated, CleanupFailed
+from web_analytics.build.locks import LockLost, RunActivity
 from web_analytics.errors import CODES, Again
 from web_analytics.validation import ValidationFailed
 
 TRIES = 4
 JOIN_SECONDS = 180
+ZONE = "Europe/Berlin"
 
 
 @dataclass
@@ -24,13 +26,14 @@ class Outcome:
     """What came of a case.
 
     :ivar undetected: numbers that were wrong before the last run while the states of their team-day said nothing.
-    :ivar lost: pageviews short of the oracle in the end; other numbers that are too small count as one each.
+    :ivar lost: pageviews short of the oracle in the end; other numbers that are too small count as one each, and so do
+        changes of the registry that were acknowledged and undone.
     :ivar duplicated: likewise in excess.
     :ivar leftovers: locks, takeover markers and tables of builds in the end.
     :ivar undeleted: tables with rows that a cleanup had proved to be gone.
     :ivar restless: team-days that would be built again although everything was just built.
     :ivar false_alarms: validations that failed for good although the tables were right.
-    :ivar harmed: newest tries that failed for good because a table of theirs was gone.
+    :ivar harmed: steps that failed for good although nobody had taken the date over.
     :ivar error: the case could not be played.
     :ivar reached: the actors came to the statements at which they were to stop.
     """
@@ -63,7 +66,7 @@ class Acting:
     :param stop: where it stops.
     :param alarm: called when a validation fails for good.
     :ivar is_superseded: Airflow has given up the try that is stopped: it ends with what it is doing.
-    :ivar lacks_table: a step failed for good because a table was gone.
+    :ivar failed: why steps failed for good, other than by saying no to a person or of the tables.
     :ivar waits_at: the step that found the date locked.
     """
 
@@ -80,7 +83,7 @@ class Acting:
         self.waits_at: str | None = None
         self.error: BaseException | None = None
         self.is_stopped = False
-        self.lacks_table = False
+        self.failed: list[BaseException] = []
         self._todo = list(run.steps[run.steps.index(first) if first else 0 :])
         self._thread = threading.Thread(target=self._act, daemon=True)
 
@@ -111,7 +114,7 @@ class Acting:
     def _act(self) -> None:
         try:
             self._carry_on()
-        except (Killed, LockHeld):
+        except (Killed, Waits):
             pass
         except BaseException as error:  # of the harness itself
             self.error = error
@@ -121,8 +124,7 @@ class Acting:
         while self._todo and not self.is_superseded:
             step = self._todo.pop(0)
             if self._fails(step):
-                has_begun = run.steps[0] in run.handed_on
-                self._todo = [each for each in run.after_failure if has_begun and each in self._todo]
+                self._todo = [each for each in run.after_failure(step) if each in self._todo]
 
     def _fails(self, step: str) -> bool:
         """Whether a step fails for good, after the tries that Airflow would give it."""
@@ -133,7 +135,7 @@ class Acting:
         while True:
             try:
                 error = run.attempt(step, keeper)
-            except LockHeld:
+            except Waits:
                 self.waits_at = step
                 raise
             if error is None or self.is_superseded:
@@ -144,7 +146,8 @@ class Acting:
                 run.give_up(step)
                 if isinstance(error, ValidationFailed):
                     self.alarm()
-                self.lacks_table = self.lacks_table or getattr(error, "code", None) == UNKNOWN_TABLE
+                elif not isinstance(error, (ApprovalOutdated, CleanupFailed)):
+                    self.failed.append(error)
                 return True
 
 
@@ -217,7 +220,7 @@ class Play:
 
     def _is_superseded(self, run: Run) -> bool:
         """Whether Airflow no longer waits for the try that was stopped."""
-        if isinstance(run, actors.Validation):
+        if isinstance(run, (actors.Validation, actors.Change)):
             return False
         return self.case.intruder.startswith(
             (cases.RETRY, cases.CLEARED, cases.TAKEOVER, cases.DELETION, cases.CLEARING)
@@ -252,6 +255,8 @@ class Play:
             return self._new(actors.Build, "first", planned=self.world.planned), None
         if subject == cases.CLEANUP:
             return self._cleanup("first"), None
+        if subject == cases.REGISTRY:
+            return self._new(actors.Change, "first", changes={"timezone": ZONE}), None
         run = self._build("before", planned=self.world.planned)
         if subject == cases.WATCH:
             self._acts(run).start().end()
@@ -299,6 +304,8 @@ class Play:
             return self._acts(self._build("second", planned=ENABLED), stop=stop)
         if intruder in (cases.DELETION, cases.WAITING_DELETION):
             return self._acts(self._cleanup("second"), stop=stop)
+        if intruder == cases.CHANGE:
+            return self._acts(self._new(actors.Change, "second", changes={"enabled": False}), stop=stop)
         kind = actors.Validation if intruder == cases.VALIDATION else actors.Sweep
         return self._acts(self._new(kind, "second"), stop=stop)
 
@@ -378,9 +385,16 @@ class Play:
                 outcome.lost += amount
             else:
                 outcome.duplicated += amount
+        outcome.lost += len(undone := self._undone())
+        self._tell("undone", undone)
         outcome.leftovers, outcome.restless = len(look.leftovers), len(look.gaps)
         outcome.undeleted = max(outcome.undeleted, look.undeleted)
-        outcome.harmed = sum(each.lacks_table and self._is_newest(each) for each in self._acting)
+        outcome.harmed = sum(
+            not self._may_fail_by(error)
+            for each in self._acting
+            if self._is_newest(each)
+            for error in each.failed
+        )
         self._tell("wrong", look.differences)
         self._tell("left", look.leftovers)
         self._tell("gap", look.gaps.items())
@@ -389,10 +403,29 @@ class Play:
                 f"{run.run_id} run", [f"{step} try {number}: {error}" for step, number, error in run.errors]
             )
 
+    def _may_fail_by(self, error: BaseException) -> bool:
+        """Of two that were stopped, the one that wakes up while it releases drops the lock that the other one holds by
+        now: no statement drops a table only if it still is what it was. The other one ends with that, unpublished."""
+        return bool(self.case.second) and isinstance(error, LockLost)
+
+    def _undone(self) -> list[str]:
+        """Changes of the registry that were acknowledged and are gone."""
+        [(zone, enabled)] = self.world.execute(
+            f"SELECT timezone, enabled FROM web_pre_aggregated_teams FINAL WHERE team_id = {APPROVED_TEAM}"
+        )
+        undone = []
+        for run in self.runs:
+            if isinstance(run, actors.Change) and run.is_acknowledged:
+                found = {"timezone": zone, "enabled": enabled}
+                undone += [name for name, value in run.changes.items() if found[name] != value]
+            if isinstance(run, actors.Cleanup) and "disable" in run.handed_on and enabled:
+                undone.append("disabled by a cleanup")
+        return undone
+
     def _is_newest(self, acting: Acting) -> bool:
-        """Whether nobody has taken over from it: not a try that is superseded, nor a run that others believe dead."""
+        """Whether nobody has taken the date over from it, nor may believe that its run is over."""
         is_first = acting is self._first
-        return not acting.is_superseded and (not is_first or self.case.intruder == cases.NOBODY)
+        return not acting.is_superseded and (not is_first or self.case.intruder in cases.HARMLESS)
 
     def _tell(self, what: str, found) -> None:
         self.outcome.told += [f"{what}: {each}" for each in found]

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from clickhouse_driver import Client
 
 from embedded_clickhouse.process import EmbeddedClickHouse
-from tests.interleavings import cases
+from tests.interleavings import actors, cases
 from tests.interleavings.cases import Case, Recording, Stopped
 from tests.interleavings.play import Outcome, Play
 from tests.interleavings.world import World
@@ -33,6 +33,7 @@ class Worker:
 
     def __init__(self, home: Path, name: str):
         logging.disable(logging.CRITICAL)
+        actors.be_processes()
         self.name = name
         self.worlds: dict[str, World] = {}
         self._recordings: dict[tuple[str, str], Recording] = {}

@@ -1,0 +1,67 @@
+"""What happens without a safeguard. Each is taken away in the workers, never in the product; the harness has to be red."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from web_analytics.build import locks, steps
+from web_analytics.build.locks import Try
+
+
+def no_fence_of_tries() -> None:
+    """A further try makes tables of its own, but takes nothing over, drops nothing and looks at no other try."""
+
+    def begin(clickhouse, lock, task, step, taken=()):
+        locks.check_held(clickhouse, lock)
+        return Try.new(lock, step, task.try_number), {locks.thing_of(table): table for table in taken}
+
+    locks.begin = begin
+
+
+def no_names_of_tries() -> None:
+    """All tries of a step write the same tables, which a further one empties and fills again, as they once did."""
+    from web_analytics.clickhouse.connection import ClickHouse
+
+    def begin(clickhouse, lock, task, step, taken=()):
+        locks.check_held(clickhouse, lock)
+        return Try(lock, step, 1, "0" * 8), {locks.thing_of(table): table for table in taken}
+
+    locks.begin = begin
+    Try.again = lambda self: self
+    run = ClickHouse.run
+
+    def create_or_empty(self, path, parameters=None, names=None, **more):
+        if path.startswith("build/create_") and path != "build/create_lock":
+            made = next(
+                name for key, name in names.items() if str(name).startswith("web_analytics_build_") and key
+            )
+            if self.client.execute(f"EXISTS TABLE {made}") == [(1,)]:
+                self.client.execute(f"TRUNCATE TABLE {made} SYNC")
+                return None
+        return run(self, path, parameters, names, **more)
+
+    ClickHouse.run = create_or_empty
+
+
+def no_fence_of_takeovers() -> None:
+    """Whoever takes a lock over leaves the tables of the old owner alone."""
+    locks._fence = lambda clickhouse, lock: None
+
+
+def no_selection_at_publishing() -> None:
+    """What was staged of a team is published, whatever has become of the team."""
+    steps._of_selected = lambda clickhouse, day, selected: day
+
+
+def no_comparison_after_replacing() -> None:
+    """Nobody looks at a target after it was replaced."""
+    steps.compare_published = lambda clickhouse, day, assembled: None
+
+
+EXPERIMENTS: dict[str, Callable[[], None]] = {
+    "no-names-of-tries": no_names_of_tries,
+    "no-fence-of-tries": no_fence_of_tries,
+    "no-fence-of-takeovers": no_fence_of_takeovers,
+    "no-selection-at-publishing": no_selection_at_publishing,
+    "no-comparison-after-replacing": no_comparison_after_replacing,
+}
