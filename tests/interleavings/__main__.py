@@ -60,7 +60,8 @@ class WorkerProcess:
             "SCARF_ANALYTICS": "false",
             "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "plugins")]),
         }
-        with (home / "worker.log").open("wb") as log:
+        self.log = home / "worker.log"
+        with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command + ([experiment] if experiment else []),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=CHECKOUT, env=environment, text=True,
@@ -70,7 +71,7 @@ class WorkerProcess:
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         if not (line := self.process.stdout.readline()):
-            raise RuntimeError(f"a worker ended at {request}; its log is in its home")
+            raise RuntimeError(f"a worker ended at {request}: {self.log.read_text()[-2000:]}")
         return json.loads(line)
 
     def recording(self, kind: str, subject: str) -> Recording:

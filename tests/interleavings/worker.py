@@ -105,7 +105,8 @@ class Worker:
             return Play(self.world(case.world), case, recordings, self.restart).run(wanted)
         except Exception as error:
             # The world may be in any state: the next case gets a new one.
-            self.worlds.pop(case.world).clickhouse.close()
+            if world := self.worlds.pop(case.world, None):
+                world.clickhouse.close()
             lines = traceback.format_exception(error)
             return {case.first.how: Outcome(str(case), error=f"{error!r}", told=["".join(lines)])}
 

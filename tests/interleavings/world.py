@@ -88,7 +88,7 @@ class World:
 
     def connect(self) -> None:
         """Anew, after the server was started again."""
-        self.clickhouse = ClickHouse("", origin="world")
+        self.clickhouse = ClickHouse("", origin=self.connection["database"])
         self.clickhouse._connect = lambda: Client(**self.connection)
 
     def execute(self, statement: str, *arguments: Any) -> list[tuple]:
