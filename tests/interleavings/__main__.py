@@ -39,7 +39,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--intruders", nargs="+", default=[], help="only these, by the beginning of their names"
     )
-    parser.add_argument("--case", help="only this one, as a failed one was told")
+    parser.add_argument("--case", nargs="+", help="only these, as failed ones were told")
     parser.add_argument("--without-restarts", action="store_true", help="leave the server running")
     parser.add_argument("--jobs", type=int, default=2, help="workers side by side")
     parser.add_argument("--experiment", help="take a safeguard away, and stop at the first case that fails")
@@ -107,7 +107,7 @@ def record(
 def groups_of(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iterable[list[Case]]:
     """What is to be played: cases that differ only in how the first actor ends are played together."""
     if options.case:
-        return [[Case.parse(options.case)]]
+        return [[Case.parse(text)] for text in options.case]
     subjects = [(kind, subject) for kind in options.worlds for subject in options.subjects]
     intruders = [(kind, subject) for kind in options.worlds for subject in cases.ACTING_AS]
     needed = record(workers, dict.fromkeys([*subjects, *(intruders if options.stops == 2 else [])]))
@@ -172,7 +172,7 @@ def has_failed(outcome: dict[str, Any]) -> bool:
 
 def run(options: argparse.Namespace, home: Path) -> bool:
     name = f"{os.getpid()}"
-    jobs = 1 if options.case else options.jobs
+    jobs = 1 if options.case and len(options.case) == 1 else options.jobs
     workers = [WorkerProcess(home / f"worker_{i}", f"{name}_{i}", options.experiment) for i in range(jobs)]
     totals = dict.fromkeys(COUNTS, 0)
     played = failed = unreached = 0

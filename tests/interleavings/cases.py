@@ -18,6 +18,9 @@ CLEANUP, CLEANUP_HEIR, SWEEP_HEIR, WATCH = "cleanup", "cleanup-heir", "sweep-hei
 REGISTRY = "registry"
 SUBJECTS = (BUILD, AGAIN, HEIR, CLEANUP, CLEANUP_HEIR, SWEEP_HEIR, WATCH, REGISTRY)
 
+# The step that takes the lock: who clears a later one in Airflow clears it too.
+SETUPS = {BUILD: "stage", AGAIN: "stage", HEIR: "stage", CLEANUP: "lock", CLEANUP_HEIR: "lock"}
+
 # Who acts while it is stopped.
 NOBODY, RETRY, CLEARED = "nobody", "retry", "cleared"
 TAKEOVER, EXPIRED, DELETION, CLEARING = "takeover", "expired", "deletion", "sweep"
@@ -33,11 +36,11 @@ Recording = Mapping[str, Sequence[Statement]]
 class Stopped:
     """Where an actor stops, and what becomes of it.
 
-    :ivar at: before which statement of the step, counted from 0.
+    :ivar at: the name of the statement.
     """
 
     step: str
-    at: int
+    at: str
     how: str
 
     def __str__(self) -> str:
@@ -46,7 +49,7 @@ class Stopped:
     @classmethod
     def parse(cls, text: str) -> Stopped:
         step, at, how = text.split(":")
-        return cls(step, int(at), how)
+        return cls(step, at, how)
 
 
 # Of two that are stopped, who goes on first; or a further try of the intruder's step, and the rest, before both.
@@ -58,8 +61,7 @@ ORDERS = (FIRST_THEN_INTRUDER, INTRUDER_THEN_FIRST, INTRUDER_AGAIN)
 class Case:
     """One interleaving.
 
-    :ivar intruder: who acts while the first is stopped; cleared-STEP is a further try of that earlier step and all
-        after it.
+    :ivar intruder: who acts while the first is stopped.
     :ivar second: where the intruder stops as well.
     :ivar order: one of ORDERS.
     """
@@ -94,15 +96,16 @@ def with_one_stop(recordings: Mapping[tuple[str, str], Recording], restarts: boo
     """
     for (world, subject), steps in recordings.items():
         for step, statements in steps.items():
-            for at, statement in enumerate(statements):
-                follows_read = at > 0 and statements[at - 1].reads
+            follows_read = False
+            for statement in statements:
                 for intruder in _intruders(subject, step, list(steps), restarts):
                     hows = [FROZEN]
                     hows += [] if follows_read else [KILLED]
                     hows += [] if statement.reads else [LATE, LOST]
                     for how in hows:
-                        yield Case(world, subject, Stopped(step, at, how), intruder)
-                yield Case(world, subject, Stopped(step, at, LOST), NOBODY)
+                        yield Case(world, subject, Stopped(step, statement.name, how), intruder)
+                yield Case(world, subject, Stopped(step, statement.name, LOST), NOBODY)
+                follows_read = statement.reads
 
 
 def with_two_stops(
@@ -120,23 +123,25 @@ def with_two_stops(
         world, subject = rng.choice(list(recordings))
         steps = recordings[world, subject]
         first = _draw(rng, steps)
-        intruders = _intruders(subject, first.step, list(steps), False)
-        intruder = rng.choice([each for each in intruders if each != VALIDATION])
+        possible = _intruders(subject, first.step, list(steps), False)
+        intruder = rng.choice([each for each in possible if each != VALIDATION])
         acts = intruders[world, _acts_as(intruder, subject)]
-        if intruder == RETRY or intruder.startswith(CLEARED):
-            begins = first.step if intruder == RETRY else intruder.removeprefix(f"{CLEARED}-")
+        if intruder in (RETRY, CLEARED):
+            begins = first.step if intruder == RETRY else SETUPS[subject]
             names = list(acts)
             acts = {name: acts[name] for name in names[names.index(begins) :]}
         yield Case(world, subject, first, intruder, _draw(rng, acts), rng.choice(ORDERS))
 
 
-ACTING_AS = (HEIR, CLEANUP_HEIR, SWEEP_HEIR)
+ACTING_AS = (BUILD, HEIR, CLEANUP, CLEANUP_HEIR, SWEEP_HEIR)
 
 
 def _acts_as(intruder: str, subject: str) -> str:
     """Whose recording tells the intruder's boundaries."""
-    if intruder == RETRY or intruder.startswith(CLEARED):
+    if intruder == RETRY:
         return subject
+    if intruder == CLEARED:
+        return CLEANUP if subject in (CLEANUP, CLEANUP_HEIR) else BUILD
     if intruder == CHANGE:
         return REGISTRY
     if intruder in (DELETION, WAITING_DELETION):
@@ -145,8 +150,7 @@ def _acts_as(intruder: str, subject: str) -> str:
 
 
 def _draw(rng: random.Random, steps: Recording) -> Stopped:
-    boundaries = [(step, at) for step, statements in steps.items() for at in range(len(statements))]
-    step, at = rng.choice(boundaries)
+    step, at = rng.choice([(step, each.name) for step, statements in steps.items() for each in statements])
     return Stopped(step, at, rng.choice([FROZEN, FROZEN, FROZEN, *STOPS]))
 
 
@@ -155,15 +159,9 @@ def _intruders(subject: str, step: str, steps: list[str], restarts: bool) -> lis
         return [CHANGE, DELETION, *([RESTART] if restarts else [])]
     if subject == WATCH:
         return [TAKEOVER, DELETION, *([RESTART] if restarts else [])]
-    earlier = steps[: steps.index(step)]
-    found = [
-        RETRY,
-        *(f"{CLEARED}-{each}" for each in earlier),
-        TAKEOVER,
-        EXPIRED,
-        CLEARING,
-        WATCHFUL_SWEEP,
-        VALIDATION,
-    ]
+    found = [RETRY, TAKEOVER, EXPIRED, CLEARING, WATCHFUL_SWEEP, VALIDATION]
+    setup = SETUPS.get(subject)
+    if setup and (setup not in steps or steps.index(setup) < steps.index(step)):
+        found.append(CLEARED)
     found += [WAITING_BUILD] if subject in (CLEANUP, CLEANUP_HEIR) else [DELETION, WAITING_DELETION]
     return [*found, RESTART] if restarts else found

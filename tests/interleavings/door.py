@@ -38,11 +38,12 @@ class Order(Enum):
 class Statement:
     """One statement that was seen at the door.
 
+    :ivar name: the last part of its path, and from the second of that name on, which it is: ``renew_lock.2``.
     :ivar reads: it changes nothing.
     :ivar changes_target: readers see other rows after it.
     """
 
-    path: str
+    name: str
     reads: bool
     changes_target: bool
 
@@ -51,11 +52,11 @@ class Statement:
 class Doorkeeper:
     """Watches one actor's statements, and stops it once.
 
-    :ivar at: at which statement it stops, counted from 0; None: at none.
+    :ivar at: the name of the statement that it stops at; empty for none.
     :ivar loses: it stops after the statement instead of before it, and the answer is lost.
     """
 
-    at: int | None = None
+    at: str = ""
     loses: bool = False
     seen: list[Statement] = field(default_factory=list)
     _is_dead: bool = False
@@ -69,8 +70,11 @@ class Doorkeeper:
         """:returns: whether this is the statement to stop at."""
         if self._is_dead:
             raise Killed
-        is_here = self.at == len(self.seen)
-        self.seen.append(Statement(path, bool(READS.match(text)), bool(CHANGES_A_TARGET.match(text))))
+        name = path.rpartition("/")[2]
+        earlier = sum(each.name.partition(".")[0] == name for each in self.seen)
+        name = f"{name}.{earlier + 1}" if earlier else name
+        self.seen.append(Statement(name, bool(READS.match(text)), bool(CHANGES_A_TARGET.match(text))))
+        is_here = name == self.at
         if is_here and not self.loses:
             return self._stop() is Order.SEND
         return is_here

@@ -222,8 +222,12 @@ class Play:
         """Whether Airflow no longer waits for the try that was stopped."""
         if isinstance(run, (actors.Validation, actors.Change)):
             return False
-        return self.case.intruder.startswith(
-            (cases.RETRY, cases.CLEARED, cases.TAKEOVER, cases.DELETION, cases.CLEARING)
+        return self.case.intruder in (
+            cases.RETRY,
+            cases.CLEARED,
+            cases.TAKEOVER,
+            cases.DELETION,
+            cases.CLEARING,
         )
 
     # Who acts.
@@ -264,11 +268,12 @@ class Play:
             return self._new(actors.Validation, "first"), None
         recorded = self.recordings[cases.BUILD]
         if subject == cases.AGAIN:
-            changes = [at for at, each in enumerate(recorded["publish"]) if each.changes_target]
-            self._die(run, Stopped("publish", changes[0] + 1, cases.KILLED))
+            names = [each.name for each in recorded["publish"]]
+            changes = [each.name for each in recorded["publish"] if each.changes_target]
+            self._die(run, Stopped("publish", names[names.index(changes[0]) + 1], cases.KILLED))
             return run, "publish"
         inserts = list(recorded)[: list(recorded).index("publish")]
-        self._die(run, Stopped(inserts[-1], len(recorded[inserts[-1]]) - 1, cases.KILLED))
+        self._die(run, Stopped(inserts[-1], recorded[inserts[-1]][-1].name, cases.KILLED))
         self.activity["before"] = RunActivity.ENDED
         if subject == cases.HEIR:
             return self._build("first", planned=ENABLED), None
@@ -292,8 +297,8 @@ class Play:
             return None
         if intruder == cases.RETRY:
             return self._acts(run, self.case.first.step, stop)
-        if intruder.startswith(cases.CLEARED):
-            return self._acts(run, intruder.removeprefix(f"{cases.CLEARED}-"), stop)
+        if intruder == cases.CLEARED:
+            return self._acts(run, cases.SETUPS[self.case.subject], stop)
         if intruder in (cases.TAKEOVER, cases.DELETION, cases.CLEARING):
             self.activity[run.run_id] = RunActivity.ENDED
         if intruder == cases.EXPIRED:

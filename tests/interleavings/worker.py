@@ -76,7 +76,7 @@ class Worker:
     def recording(self, kind: str, subject: str) -> Recording:
         """The statements of an undisturbed run."""
         if (kind, subject) not in self._recordings:
-            nowhere = Case(kind, subject, Stopped("", 0, cases.FROZEN), cases.NOBODY)
+            nowhere = Case(kind, subject, Stopped("", "", cases.FROZEN), cases.NOBODY)
             needed = {} if subject == cases.BUILD else {cases.BUILD: self.recording(kind, cases.BUILD)}
             self._recordings[kind, subject] = Play(self.world(kind), nowhere, needed, self.restart).record()
         return self._recordings[kind, subject]
