@@ -373,7 +373,8 @@ def _take(clickhouse: ClickHouse, made: Try, taken: list[str]) -> tuple[dict[str
             )
             return own, is_first
         except QueryFailed as error:
-            if error.code != UNKNOWN_TABLE:
+            # Gone: another try has taken them. There already: it was done, and the answer was lost.
+            if error.code not in (UNKNOWN_TABLE, TABLE_ALREADY_EXISTS):
                 raise
             is_first = False
             check_held(clickhouse, made.lock)
