@@ -201,7 +201,7 @@ def run(options: argparse.Namespace, home: Path) -> bool:
     seconds = time.monotonic() - began
     print(f"{seconds:.0f} s, {seconds / max(1, played):.2f} s an interleaving; {failed} failed")
     if unreached:
-        print(f"{unreached} came to their end before a second stop")
+        print(f"{unreached} came to their end before a stop")
     if options.experiment:
         print(
             f"Experiment {options.experiment}: {'red' if failed else 'not red'} after {played} interleavings"

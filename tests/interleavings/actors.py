@@ -7,6 +7,7 @@ import functools
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from clickhouse_driver import Client
@@ -284,8 +285,9 @@ class Change(Run):
 
 
 def be_processes() -> None:
-    """Actors are processes of their own: they share no lock of a process."""
+    """Actors are processes of their own, which share no lock of a process, and who is stopped is so for long."""
     registry._ONE_AT_A_TIME = nullcontext()
+    registry.POLL_SECONDS, registry.ABANDONED_AFTER = 0, timedelta(seconds=-1)
 
 
 def expired(settings: Settings) -> Settings:
