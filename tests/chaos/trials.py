@@ -327,7 +327,7 @@ class Trial:
             scope = detector.DetectionScope(
                 DateRange(min(world.days), max(world.days) + ONE_DAY), tuple(ALL_KINDS), False
             )
-            teams = select_teams(clickhouse, self.worker.settings)
+            teams = select_teams(clickhouse, self.worker.settings).team_ids
             gaps = detector.count_gaps(clickhouse, self.worker.settings, scope, teams)
             left += [f"gap {gap.partition_date} {gap.table_name} {gap.state}" for gap in gaps]
             result.attempts = dict(
