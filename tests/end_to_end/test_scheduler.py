@@ -62,7 +62,9 @@ def test_a_triggered_run_builds_its_dates_and_one_that_waits_holds_up_no_other(a
     run = airflow.trigger("web_analytics_backfill", {"days_back": 14})
 
     def states_of(task_id: str) -> list[str]:
-        return [each["state"] for each in airflow.instances(run) if each["task_id"] == f"build_date.{task_id}"]
+        return [
+            each["state"] for each in airflow.instances(run) if each["task_id"] == f"build_date.{task_id}"
+        ]
 
     wait_for(lambda: states_of("release")[1:] == ["success", "success"], 240, "the two older dates")
     assert states_of("stage")[0] != "success"
