@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-contract env audit chaos interleavings lint format lock bench bench-trigger clean
+.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-engines test-contract env audit chaos interleavings lint format lock bench bench-trigger clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -17,6 +17,7 @@ help:
 	@echo "make stop                  stop the demo's ClickHouse"
 	@echo "make test                  all tests but the slow ones; make test-slow: those"
 	@echo "make test-compose          the services of docker-compose.yaml by hand; needs redis-server"
+	@echo "make test-engines          what older engines do with a replaced day at a restart; installs their wheels"
 	@echo "make test-contract         what needs nothing but a ClickHouse, on the one at CLICKHOUSE_TEST_URL"
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
@@ -47,7 +48,7 @@ ui: install
 	$(BIN)/python -m demo ui $(if $(FRESH),--fresh)
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not engines" tests
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow tests
@@ -57,6 +58,12 @@ test-compose: install
 
 test-browser: install
 	$(BIN)/python -m pytest -n 0 -m browser tests/browser
+
+# Engines that load replaced parts again when they restart.
+test-engines: install
+	$(BIN)/uv pip install --quiet --no-deps --target .engines/25.5 chdb==3.4.1
+	$(BIN)/uv pip install --quiet --no-deps --target .engines/26.5 chdb-core==26.5.0
+	OLD_ENGINES="$$PWD/.engines" $(BIN)/python -m pytest -n 2 -m engines tests/engines
 
 # What needs nothing but a ClickHouse: CLICKHOUSE_TEST_URL=clickhouse://USER:PASSWORD@HOST:9000/default
 test-contract: install
@@ -96,4 +103,4 @@ bench-trigger: install
 	$(BIN)/python -m benchmarks.trigger
 
 clean: stop
-	rm -rf .venv .airflow .demo .bench .chaos
+	rm -rf .venv .airflow .demo .bench .chaos .engines

@@ -83,7 +83,7 @@ def run(checkout: Path, connection_uri: str, wanted_port: int = DEFAULT_PORT) ->
         env=environment(checkout, port, connection_uri),
         start_new_session=True,
     )
-    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, signal.default_int_handler)
     try:
         airflow.wait()

@@ -59,6 +59,8 @@ def create_tables(clickhouse: ClickHouse) -> None:
         clickhouse.run(f"schema/create_{table.short_name}", names={"table": table.name})
         if clickhouse.topology == "sharded":
             clickhouse.run("schema/create_distributed", names={"table": table.name})
+        if clickhouse.brings_back_replaced_parts:
+            clickhouse.run("schema/shorten_old_parts_lifetime", names={"table": table.name})
     for statement in (
         "teams",
         "team_backfills",

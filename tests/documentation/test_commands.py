@@ -18,7 +18,7 @@ from tests.documentation.commands import DOCUMENTS, blocks, documented_commands,
 # Where a command is run: a file, and words of it.
 RUN = {
     r"make interleavings": ("tests/interleavings/test_interleavings.py", '"tests.interleavings"'),
-    r"make (demo|verify|lint|test|test-slow)": (".ci/run", r"make \1"),
+    r"make (demo|verify|lint|test|test-slow|test-engines)": (".ci/run", r"make \1"),
     r"make stop": (".ci/run", "stop"),
     r"make demo ACCESS_LOG=path": (".ci/run", "make demo ACCESS_LOG="),
     r"make ui( FRESH=1)?": ("tests/demo/test_demo_ui.py", "make ui FRESH=1"),

@@ -8,8 +8,8 @@ GRANT
     SELECT ON system.parts,
     SELECT ON system.processes,
     SELECT ON system.query_log,
-    INSERT, ALTER DELETE, CREATE TABLE, DROP TABLE, TRUNCATE ON {{ database }}.web_analytics_*,
-    INSERT, ALTER DELETE, TRUNCATE ON {{ database }}.web_pre_aggregated_*,
+    INSERT, ALTER DELETE, CREATE TABLE, DROP TABLE ON {{ database }}.web_analytics_*,
+    INSERT, ALTER DELETE ON {{ database }}.web_pre_aggregated_*,
     dictGet ON {{ database }}.web_pre_aggregated_*,
     SYSTEM RELOAD DICTIONARY, KILL QUERY ON *.*
 TO {{ role }}

@@ -28,10 +28,8 @@ from web_analytics.tables import BOUNCES, BUILT_TABLES, STATS, PreAggregatedTabl
 
 log = logging.getLogger(__name__)
 
-# Engines before this one load parts that were replaced again when they restart soon after (ClickHouse issue 107605).
-FIRST_SAFE_RESTART = (26, 7)
-# The engine removes replaced parts a second or two after their lifetime, unless a query still reads them.
-PARTS_ARE_GONE_WITHIN = timedelta(minutes=10)
+# Setup gives the targets a lifetime of a second for replaced parts; what is longer is a query that still reads them.
+PARTS_ARE_GONE_WITHIN = timedelta(minutes=2)
 PARTS_POLL_SECONDS = 0.5
 
 
@@ -565,7 +563,7 @@ def replace_partition(
 
 def await_removal(clickhouse: ClickHouse, lock: Lock) -> None:
     """Waits until the parts that were replaced are gone from the disk, where a restart would bring them back."""
-    if clickhouse.topology != "single" or clickhouse.server_version >= FIRST_SAFE_RESTART:
+    if not clickhouse.brings_back_replaced_parts:
         return
     deadline = time.monotonic() + PARTS_ARE_GONE_WITHIN.total_seconds()
     parameters = {

@@ -84,6 +84,8 @@ REPEAT_PAUSES_SECONDS = (1.0, 2.0, 4.0)
 IMPATIENT = {"connect_timeout": 2, "send_receive_timeout": 10, "sync_request_timeout": 2}
 TOO_LATE = 159
 
+FIRST_SAFE_RESTART = (26, 7)
+
 # The types of columns that hold instants begin with these.
 INSTANTS = ("DateTime", "Nullable(DateTime")
 
@@ -216,6 +218,11 @@ class ClickHouse:
         """Year and month of the server's version."""
         year, month, *_ = self.query("clickhouse/server_version")[0]["version"].split(".")
         return int(year), int(month)
+
+    @property
+    def brings_back_replaced_parts(self) -> bool:
+        """Whether a restart loads parts again that were replaced shortly before (ClickHouse issue 107605)."""
+        return self.topology == "single" and self.server_version < FIRST_SAFE_RESTART
 
     def cancel_running_query(self) -> None:
         """Ends what is running now, here and on the connections that :meth:`another` made, from one more connection;
