@@ -141,7 +141,7 @@ class Session:
                 with self.client_rows(columns, blocks) as source:
                     self.run(f"INSERT INTO {name} SELECT * FROM {source}")
             try:
-                self._set({TAG: self.tag(query.id), **settings})
+                self._set({**settings, TAG: self.tag(query.id)})
             except EngineError as e:
                 if e.code != READONLY:
                     raise

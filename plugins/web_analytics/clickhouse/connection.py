@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from web_analytics.clickhouse import sql
+from web_analytics.clickhouse import profile, sql
 from web_analytics.errors import CODES, Again, QueryFailed
 
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ class ClickHouse:
         self.statistics: list[QueryStatistics] = []
         self._sequence = itertools.count(1)
         self._client: Client | None = None
+        self._reset: dict[str, str] = {}
         self._connect: Callable[[], Client] | None = None
         self._running_query_id: str | None = None
         self._others: list[ClickHouse] = []
@@ -197,7 +198,9 @@ class ClickHouse:
     @property
     def client(self) -> Client:
         if self._client is None:
-            self._client = self._new_client()
+            client = self._new_client()
+            self._reset = profile.settings_to_reset(client, CORRECTNESS_SETTINGS)
+            self._client = client
         return self._client
 
     def _new_client(self) -> Client:
@@ -334,18 +337,20 @@ class ClickHouse:
         from clickhouse_driver import errors
 
         query_id = f"{self.origin}:{next(self._sequence)}"
-        settings = {
-            **(self.heavy_settings if heavy else {}),
-            **CORRECTNESS_SETTINGS,
-            "log_comment": path,
-        }
-        if (left := self.seconds_left) is not None:
-            if left <= 0:
-                raise QueryFailed(path, query_id, TOO_LATE, "the time for the whole answer is over")
-            settings["max_execution_time"] = math.ceil(left)
+        left = self.seconds_left
+        if left is not None and left <= 0:
+            raise QueryFailed(path, query_id, TOO_LATE, "the time for the whole answer is over")
         started = time.monotonic()
         try:
             client = self.client
+            settings = {
+                **self._reset,
+                **(self.heavy_settings if heavy else {}),
+                **CORRECTNESS_SETTINGS,
+                "log_comment": path,
+            }
+            if left is not None:
+                settings["max_execution_time"] = math.ceil(left)
             self._running_query_id = query_id
             result = client.execute(
                 text,

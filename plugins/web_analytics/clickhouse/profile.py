@@ -1,0 +1,42 @@
+"""What of a login's settings profile holds for the package's statements: bounds of resources, and nothing else.
+
+A profile may change types, names, plans, limits or what is done where there is nothing. So each of its settings that is
+not the engine's default is sent back to it with every statement, whichever settings a version of ClickHouse has. A profile
+that forbids this is refused by ClickHouse with a sentence that names the setting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from web_analytics.clickhouse import sql
+
+if TYPE_CHECKING:
+    from clickhouse_driver import Client
+
+# Bounds of memory, time and load, what is logged, how nodes find each other: with others a statement is slower or ends
+# with an error that says why, but its answer is the same.
+KEPT = re.compile(
+    r"max_(?:threads|insert_threads|final_threads|concurrent_queries_for_\w+|execution_time|estimated_execution_time)"
+    r"|max_(?:memory_usage|bytes_before_external|bytes_ratio_before_external|temporary_data_on_disk|network)\w*"
+    r"|memory_\w+|use_concurrency_control|priority|os_thread\w*|workload|queue_max_wait_ms"
+    r"|log_\w+|send_logs_\w+|opentelemetry_\w+|query_profiler_\w+"
+    r"|\w+_timeout(?:_\w+)?|tcp_keep_alive_\w+|poll_interval|interactive_delay|network_\w+"
+    r"|load_balancing|distributed_\w+|prefer_global_in_and_join|insert_quorum\w*|select_sequential_consistency"
+    r"|insert_keeper_\w+|replication_\w+"
+    # where names are looked for, which is the connection's affair, and how types are printed
+    r"|database|print_pretty_type_names"
+    # what it changed is in the list itself
+    r"|compatibility"
+)
+
+
+def settings_to_reset(client: Client, sent: Mapping[str, Any]) -> dict[str, str]:
+    """The settings of the login that are not the engine's default and are not kept, with that default.
+
+    :param sent: what is sent with every statement anyway.
+    """
+    rows = client.execute(sql.render("clickhouse/list_changed_settings"), settings=dict(sent))
+    return {name: default for name, default in rows if not KEPT.fullmatch(name) and name not in sent}
