@@ -3,4 +3,3 @@
 SELECT name, default
 FROM system.settings
 WHERE changed AND NOT is_obsolete
-ORDER BY name

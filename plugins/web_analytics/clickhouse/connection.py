@@ -55,6 +55,8 @@ CORRECTNESS_SETTINGS: dict[str, Any] = {
     # A staging table of any size is dropped: a server refuses that over 50 GB by default.
     "max_table_size_to_drop": 0,
     "max_partition_size_to_drop": 0,
+    # Answers of an earlier query, and none at all of system tables.
+    "use_query_cache": 0,
 }
 
 # Under the user's own query settings: a heavy query takes one core, and that only when nobody else wants it (nice

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Bounds of memory, time and load, what is logged, how nodes find each other: with others a statement is slower or ends
 # with an error that says why, but its answer is the same.
 KEPT = re.compile(
-    r"max_(?:threads|insert_threads|final_threads|concurrent_queries_for_\w+|execution_time|estimated_execution_time)"
+    r"(?:max|min)_os_cpu_\w+|max_sessions_for_user|max_(?:threads|insert_threads|final_threads|concurrent_queries_for_\w+|execution_time|estimated_execution_time)"
     r"|max_(?:memory_usage|bytes_before_external|bytes_ratio_before_external|temporary_data_on_disk|network)\w*"
     r"|memory_\w+|use_concurrency_control|priority|os_thread\w*|workload|queue_max_wait_ms"
     r"|log_\w+|send_logs_\w+|opentelemetry_\w+|query_profiler_\w+"
@@ -32,11 +32,33 @@ KEPT = re.compile(
     r"|compatibility"
 )
 
+# With other values of these not even the profile can be read: these are the engine's defaults.
+TO_READ_IT = {
+    "automatic_parallel_replicas_mode": 0,
+    "dialect": "clickhouse",
+    "enable_parallel_replicas": 0,
+    "implicit_transaction": 0,
+    "make_distributed_plan": 0,
+    "max_ast_depth": 1000,
+    "max_ast_elements": 50_000,
+    "max_columns_to_read": 0,
+    "max_expanded_ast_elements": 500_000,
+    "max_parser_backtracks": 1_000_000,
+    "max_parser_depth": 1000,
+    "max_query_size": 262_144,
+    "max_rows_to_read": 0,
+    "max_temporary_columns": 0,
+    "max_temporary_non_const_columns": 0,
+    "output_format_native_encode_types_in_binary_format": 0,
+    "page": 0,
+    "query_plan_max_optimizations_to_apply": 10_000,
+}
+
 
 def settings_to_reset(client: Client, sent: Mapping[str, Any]) -> dict[str, str]:
     """The settings of the login that are not the engine's default and are not kept, with that default.
 
     :param sent: what is sent with every statement anyway.
     """
-    rows = client.execute(sql.render("clickhouse/list_changed_settings"), settings=dict(sent))
+    rows = client.execute(sql.render("clickhouse/list_changed_settings"), settings={**TO_READ_IT, **sent})
     return {name: default for name, default in rows if not KEPT.fullmatch(name) and name not in sent}
