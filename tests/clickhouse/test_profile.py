@@ -188,5 +188,13 @@ def test_settings_that_ended_runs_do_not(prepared, settings):
 def test_bounds_of_resources_are_kept_and_nothing_else():
     assert KEPT.fullmatch("max_memory_usage")
     assert KEPT.fullmatch("max_execution_time")
-    for name in ("max_rows_to_read", "join_algorithm", "final", "max_bytes_in_join", "timeout_overflow_mode"):
+    for name in (
+        "max_rows_to_read",
+        "join_algorithm",
+        "final",
+        "max_bytes_in_join",
+        "timeout_overflow_mode",
+        "distributed_group_by_no_merge",
+        "distributed_push_down_limit",
+    ):
         assert not KEPT.fullmatch(name)

@@ -239,7 +239,11 @@ class ClickHouse:
         try:
             for query_id in running:
                 log.warning("Cancelling query %s.", query_id)
-                client.execute(sql.render("clickhouse/kill_query"), {"query_id": query_id})
+                client.execute(
+                    sql.render("clickhouse/kill_query"),
+                    {"query_id": query_id},
+                    settings={**self._reset, **CORRECTNESS_SETTINGS},
+                )
         finally:
             client.disconnect()
 

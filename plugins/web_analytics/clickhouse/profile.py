@@ -16,15 +16,17 @@ from web_analytics.clickhouse import sql
 if TYPE_CHECKING:
     from clickhouse_driver import Client
 
-# Bounds of memory, time and load, what is logged, how nodes find each other: with others a statement is slower or ends
-# with an error that says why, but its answer is the same.
+# Bounds of memory, time and load, rights, what is logged, how nodes find each other: with others a statement is slower or
+# ends with an error that says why, but its answer is the same.
 KEPT = re.compile(
     r"(?:max|min)_os_cpu_\w+|max_sessions_for_user|max_(?:threads|insert_threads|final_threads|concurrent_queries_for_\w+|execution_time|estimated_execution_time)"
     r"|max_(?:memory_usage|bytes_before_external|bytes_ratio_before_external|temporary_data_on_disk|network)\w*"
     r"|memory_\w+|use_concurrency_control|priority|os_thread\w*|workload|queue_max_wait_ms"
     r"|log_\w+|send_logs_\w+|opentelemetry_\w+|query_profiler_\w+"
     r"|\w+_timeout(?:_\w+)?|tcp_keep_alive_\w+|poll_interval|interactive_delay|network_\w+"
-    r"|load_balancing|distributed_\w+|prefer_global_in_and_join|insert_quorum\w*|select_sequential_consistency"
+    r"|load_balancing|distributed_(?:background|cache|connections|ddl|directory|foreground|insert|replica)_\w+"
+    r"|distributed_aggregation_memory_efficient|distributed_product_mode|prefer_global_in_and_join"
+    r"|insert_quorum\w*|select_sequential_consistency|cloud_mode\w*|readonly|allow_ddl"
     r"|insert_keeper_\w+|replication_\w+"
     # where names are looked for, which is the connection's affair, and how types are printed
     r"|database|print_pretty_type_names"

@@ -13,7 +13,7 @@ GAUGES = {
     "coverage_percent.stats": "of the (team, day) with something to hold, those complete in the stats table",
     "coverage_percent.bounces": "the same of the bounces table",
     "missing_partitions": "missing (table, day) pairs, as the ≥3 rule counts them",
-    "stale_days": "days that events were added to after they were built",
+    "stale_days": "days of which the source holds other events than their build read",
     "oldest_gap_hours": "how long the oldest missing, inconsistent or orphan day has waited; 0 without one",
     "freshness_hours": "hours since the end of the newest day that is complete for all teams",
     "team_freshness_hours.p50": "hours since the end of a team's newest day without a gap: half of the teams have less",
