@@ -15,7 +15,7 @@ from tests.truth import stored_tables
 from web_analytics import validation
 from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse.connection import ClickHouse
-from web_analytics.clickhouse.profile import KEPT
+from web_analytics.clickhouse.profile import KEPT, TO_READ_IT
 from web_analytics.errors import QueryFailed
 
 NUMBERS = re.compile(r"U?Int(?:32|64)(?:Auto)?|NonZeroUInt64|MaxThreads|Milliseconds|Seconds|Microseconds")
@@ -183,6 +183,19 @@ def test_settings_that_ended_runs_do_not(prepared, settings):
     tried = Tried()
     try_all(clickhouse, settings, day, NAMED_IN_REPORTS, expected, tried)
     assert (tried.refused, tried.different) == ({}, [])
+
+
+def test_only_what_is_odd_in_a_profile_is_sent_back(clickhouse):
+    def sent_back(profile: dict[str, str]) -> set[str]:
+        with with_profile(clickhouse, profile) as connection:
+            assert connection.client
+            return set(connection._reset)
+
+    of_the_engine_itself = sent_back({})
+    assert not of_the_engine_itself & TO_READ_IT.keys()
+    assert sent_back({"max_memory_usage": "8000000000", "readonly": "2"}) == of_the_engine_itself
+    assert sent_back({"max_rows_in_set": "1"}) - of_the_engine_itself == {"max_rows_in_set"}
+    assert sent_back({"max_ast_elements": "1"}) >= TO_READ_IT.keys()
 
 
 def test_bounds_of_resources_are_kept_and_nothing_else():

@@ -57,6 +57,8 @@ CORRECTNESS_SETTINGS: dict[str, Any] = {
     "max_partition_size_to_drop": 0,
     # Answers of an earlier query, and none at all of system tables.
     "use_query_cache": 0,
+    # What the driver cannot read.
+    "output_format_native_encode_types_in_binary_format": 0,
 }
 
 # Under the user's own query settings: a heavy query takes one core, and that only when nobody else wants it (nice

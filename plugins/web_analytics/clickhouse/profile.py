@@ -34,7 +34,7 @@ KEPT = re.compile(
     r"|compatibility"
 )
 
-# With other values of these not even the profile can be read: these are the engine's defaults.
+# With other values of these the profile can keep itself from being read: these are the engine's defaults.
 TO_READ_IT = {
     "automatic_parallel_replicas_mode": 0,
     "dialect": "clickhouse",
@@ -51,7 +51,6 @@ TO_READ_IT = {
     "max_rows_to_read": 0,
     "max_temporary_columns": 0,
     "max_temporary_non_const_columns": 0,
-    "output_format_native_encode_types_in_binary_format": 0,
     "page": 0,
     "query_plan_max_optimizations_to_apply": 10_000,
 }
@@ -62,5 +61,16 @@ def settings_to_reset(client: Client, sent: Mapping[str, Any]) -> dict[str, str]
 
     :param sent: what is sent with every statement anyway.
     """
-    rows = client.execute(sql.render("clickhouse/list_changed_settings"), settings={**TO_READ_IT, **sent})
-    return {name: default for name, default in rows if not KEPT.fullmatch(name) and name not in sent}
+    from clickhouse_driver.errors import ServerException
+
+    statement = sql.render("clickhouse/list_changed_settings")
+    try:
+        changed = dict(client.execute(statement, settings=sent))
+    except ServerException:
+        changed = {}
+    # What was sent is on the list, unless the profile keeps itself from being read.
+    if not changed.keys() >= sent.keys():
+        changed = dict(client.execute(statement, settings={**TO_READ_IT, **sent}))
+    return {
+        name: default for name, default in changed.items() if not KEPT.fullmatch(name) and name not in sent
+    }
