@@ -9,7 +9,7 @@
                     decides where a source has none
   place_in_table    of the rows of a MergeTree table: which was written later, as the engine sees it when it merges them
                     (the first block number of the row's part, then its place in the part)
-  fingerprint       of an event, from the row that holds: any other row gives another number
+  fingerprint       of an event, from the row that holds: any other row gives another number, another width of a bucket the same
   activity_of(rows, is_repeated)   what rows of the source, with their bucket, come to by day, team and day of ingestion. Each
                     event counts once: on the day on which the row that holds was ingested. is_repeated is true for all
                     events that have several rows; the others are added up as they are, which makes it cheap.
@@ -51,7 +51,7 @@ SELECT *
     )
     WHERE {{ in_days() }}
 {%- endmacro %}
-{% set fingerprint = "cityHash64(period_bucket, uuid, version, timestamp, event, session_id, ingested_at)" %}
+{% set fingerprint = "cityHash64(uuid, version, timestamp, event, session_id, ingested_at)" %}
 {% set is_pageview = "event IN " ~ pageview_events ~ " AND session_id != ''" %}
 {% macro activity_of(rows, is_repeated) -%}
 SELECT
