@@ -219,6 +219,85 @@ def test_defect_13_new_rows_that_got_lost_are_not_published(source, settings, da
     assert merged_totals(source.clickhouse) == totals
 
 
+def stored_by_team(clickhouse, day) -> dict[int, list[tuple]]:
+    """Per team what both tables hold of a day."""
+    return {
+        team_id: [
+            clickhouse.client.execute(
+                f"SELECT sumMerge(pageviews_count_state), uniqMerge(sessions_uniq_state) FROM {table.name} "
+                "WHERE team_id = %(team)s AND toDate(period_bucket) = %(day)s",
+                {"team": team_id, "day": day},
+            )[0]
+            for table in TABLES
+        ]
+        for team_id in (1, 2, 3, 4)
+    }
+
+
+@pytest.mark.parametrize("cause", ["its events arrive all the time", "its new rows got lost"])
+def test_a_team_that_differs_costs_the_others_nothing(source, settings, days, monkeypatch, cause):
+    day = days(1)[0]
+    source.visits([1, 2, 3, 4], [day])
+    build_partition(source.clickhouse, settings, day, [2, 4])
+    for team in (1, 2, 3):
+        source.event(team, at(day, 20), ingested=at(day, 21))
+    before = stored_by_team(source.clickhouse, day)
+
+    fill_stage = steps._fill_stage
+
+    def fill_and_go_on(*arguments):
+        fill_stage(*arguments)
+        source.event(2, at(day, 22))
+
+    if cause == "its events arrive all the time":
+        monkeypatch.setattr(steps, "_fill_stage", fill_and_go_on)
+    made, fresh = staged_and_inserted(source, settings, day, [1, 2, 3])
+    if cause == "its new rows got lost":
+        for table in fresh:
+            source.clickhouse.client.execute(f"DELETE FROM {table} WHERE team_id = 2")
+    for _ in range(2):  # also when it is tried again
+        with pytest.raises(
+            VerificationFailed,
+            match=r"(of|for) team 2 hold .*the other teams are published\. Teams left out: 2\.",
+        ):
+            steps.publish(source.clickhouse, settings, TASK, made, fresh)
+        after = stored_by_team(source.clickhouse, day)
+        assert (after[2], after[4]) == (before[2], before[4]), "as it was"
+        assert states(source.clickhouse, settings, [day], [1, 2, 3, 4]) == {
+            (1, day): ("complete", "complete"),
+            (2, day): ("stale", "stale"),
+            (3, day): ("complete", "complete"),
+            (4, day): ("complete", "complete"),
+        }
+        assert differences_from_oracle(source.clickhouse, [day], [1, 3, 4]) == []
+    attempts = source.clickhouse.client.execute(
+        "SELECT status, team_count FROM web_analytics_backfill_log "
+        "WHERE kind = 'attempt' AND reason LIKE '%Teams left out: 2.%'"
+    )
+    assert attempts == [("failed", 2)] * 2
+    steps.release(source.clickhouse, made)
+    assert leftovers(source.clickhouse) == []
+
+    monkeypatch.undo()
+    build_partition(source.clickhouse, settings, day, [2])
+    assert found_gaps(source.clickhouse, settings, [day], [1, 2, 3, 4]) == []
+    assert differences_from_oracle(source.clickhouse, [day], [1, 2, 3, 4]) == []
+
+
+def test_where_all_teams_differ_nothing_is_published(source, settings, days):
+    day = days(1)[0]
+    source.visits([1, 2, 3], [day])
+    build_partition(source.clickhouse, settings, day, [3])
+    before = stored_by_team(source.clickhouse, day)
+    made, fresh = staged_and_inserted(source, settings, day, [1, 2])
+    source.clickhouse.client.execute(f"DELETE FROM {fresh[0]} WHERE team_id = 1")
+    source.clickhouse.client.execute(f"DELETE FROM {fresh[1]} WHERE team_id = 2")
+    with pytest.raises(VerificationFailed, match=r"nothing was published\. Teams left out: 1, 2\."):
+        steps.publish(source.clickhouse, settings, TASK, made, fresh)
+    steps.release(source.clickhouse, made)
+    assert stored_by_team(source.clickhouse, day) == before
+
+
 def test_defect_13_replacing_from_a_fully_masked_day_empties_it_without_a_word(source, settings, days):
     """Why the package counts the live rows before it replaces a day."""
     day = days(1)[0]

@@ -1,4 +1,4 @@
--- Compares the freshly aggregated rows of both tables with the staged sessions, team by team.
+-- Compares the freshly aggregated rows of both tables with the staged sessions of the teams that are built, team by team.
 -- Parameters: none. Columns: table_name, team_id, measure, expected, found; no row where all is equal.
 WITH
     staged AS
@@ -11,6 +11,7 @@ WITH
             sum(duration_seconds) AS duration,
             toInt64(count()) AS session_count
         FROM {{ sessions }}
+        WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
         GROUP BY team_id
     ),
     found_stats AS
@@ -72,4 +73,3 @@ ARRAY JOIN rows AS row
 GROUP BY table_name, team_id, measure
 HAVING expected != found
 ORDER BY table_name, team_id, measure
-LIMIT 100

@@ -64,4 +64,3 @@ FROM
 GROUP BY team_id, measure
 HAVING expected != found
 ORDER BY team_id, measure
-LIMIT 100

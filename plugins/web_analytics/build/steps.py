@@ -18,7 +18,7 @@ from typing import Any
 from web_analytics.build import locks
 from web_analytics.build.locks import PUBLISH, STAGE, UNKNOWN_TABLE, Lock, LockLost, Owner, RunActivity, Try
 from web_analytics.clickhouse import sql
-from web_analytics.clickhouse.connection import ClickHouse, external_table
+from web_analytics.clickhouse.connection import ClickHouse, external_table, teams_table
 from web_analytics.clickhouse.history import TaskIdentity, attempt
 from web_analytics.detection import activity as source_activity
 from web_analytics.errors import QueryFailed
@@ -32,9 +32,12 @@ log = logging.getLogger(__name__)
 PARTS_ARE_GONE_WITHIN = timedelta(minutes=2)
 PARTS_POLL_SECONDS = 0.5
 
+# How many of the teams that were not published a message names.
+NAMED_TEAMS = 20
+
 
 class VerificationFailed(RuntimeError):
-    """What was built is not what the source holds; nothing was published."""
+    """What was built is not what the source holds; of the teams that the message names nothing was published."""
 
     code = "verification_failed"
 
@@ -207,8 +210,8 @@ def publish(
     :param fresh: what the insert of each table has handed on.
     :param selected: the teams that are selected now: others are left out, whatever was staged of them. None: all are.
     :returns: what was published: sessions, pageviews and teams, and ``build``, the name of this publishing.
-    :raises VerificationFailed: the fresh rows differ from the stage, or the stage from the source although it
-        was filled anew; nothing was published.
+    :raises VerificationFailed: of some teams the fresh rows differ from the stage, or the stage from the source although
+        it was filled anew. What was published before of these teams is as it was; the others are published.
     :raises PublishedDiffers: a table does not hold what was published; the day is inconsistent.
     :raises LockLost: the date is another run's or a newer try's.
     """
@@ -223,10 +226,14 @@ def publish(
         of_selected = _of_selected(clickhouse, day, selected)
         if of_selected != day:
             day = _staged_anew(clickhouse, settings, of_selected)
-        day = _verified(clickhouse, settings, day)
+        day, left_out = _verified(clickhouse, settings, day)
         publish_day(clickhouse, task, day)
         logged.details = {**_summary(clickhouse, day.staged), "build": day.publishing}
         logged.team_count = logged.details["teams"]
+        if left_out:
+            raise VerificationFailed(
+                _about(day.lock.partition_date, left_out, "the other teams are published")
+            )
     return logged.details
 
 
@@ -439,8 +446,13 @@ def _staged_anew(clickhouse: ClickHouse, settings: Settings, day: Day) -> Day:
     return clickhouse.repeat(stage_anew)
 
 
-def _verified(clickhouse: ClickHouse, settings: Settings, day: Day) -> Day:
-    """The day as it may be published: as the source is now, staged once more where it has moved on."""
+def _verified(clickhouse: ClickHouse, settings: Settings, day: Day) -> tuple[Day, list[dict[str, Any]]]:
+    """The day as it may be published: as the source is now, staged once more where it has moved on, and without the
+    teams that differ all the same.
+
+    :returns: the day, and what differs of the teams that were left out.
+    :raises VerificationFailed: no team is left.
+    """
     if moved_on := _source_differences(clickhouse, settings, day):
         log.info(
             "%s: the source has moved on for %d teams; staging once more",
@@ -448,16 +460,71 @@ def _verified(clickhouse: ClickHouse, settings: Settings, day: Day) -> Day:
             len({each["team_id"] for each in moved_on}),
         )
         day = _staged_anew(clickhouse, settings, day)
-        if moved_on := _source_differences(clickhouse, settings, day):
-            first = moved_on[0]
-            raise VerificationFailed(
-                f"{day.lock.partition_date}: the staged sessions of team {first['team_id']} hold {first['found']} "
-                f"{first['measure']}, the source {first['expected']}, although they were staged twice; nothing was "
-                "published. If events of this day are still arriving, run again later."
+        moved_on = _source_differences(clickhouse, settings, day)
+    differences = moved_on + _fresh_differences(clickhouse, day)
+    if not differences:
+        return day, []
+    left_out = [teams_table(each["team_id"] for each in differences)]
+    rest = clickhouse.query(
+        "build/count_left_out", names={"build_teams": day.staged.teams}, external_tables=left_out
+    )[0]["teams"]
+    if not rest:
+        raise VerificationFailed(_about(day.lock.partition_date, differences, "nothing was published"))
+    day = _without(clickhouse, day, left_out)
+    # Of these teams nothing differed before, but their rows are copies now.
+    if of_copies := _fresh_differences(clickhouse, day):
+        raise VerificationFailed(_about(day.lock.partition_date, of_copies, "nothing was published"))
+    return day, differences
+
+
+def _about(partition_date: date, differences: list[dict[str, Any]], outcome: str) -> str:
+    """The sentence about the teams that differ; the first difference stands for all."""
+    first = differences[0]
+    team, found, expected = first["team_id"], f"{first['found']} {first['measure']}", first["expected"]
+    if "table_name" in first:
+        what = f"the new rows of {first['table_name']} for team {team} hold {found}, the staged sessions {expected}"
+        advice = ""
+    else:
+        what = f"the staged sessions of team {team} hold {found}, the source {expected}, although they were staged twice"
+        advice = " If events of this day are still arriving, run again later."
+    teams = sorted({each["team_id"] for each in differences})
+    named = ", ".join(map(str, teams[:NAMED_TEAMS]))
+    if len(teams) > NAMED_TEAMS:
+        named += f" and {len(teams) - NAMED_TEAMS} more"
+    return f"{partition_date}: {what}; {outcome}. Teams left out: {named}.{advice}"
+
+
+def _without(clickhouse: ClickHouse, day: Day, left_out: list[dict[str, Any]]) -> Day:
+    """The day without the rows of some of its teams, by tables of this try.
+
+    :param left_out: these teams as an external table.
+    """
+
+    def copy_anew() -> Day:
+        anew = day.made.again()
+        teams = anew.table("rest")
+        clickhouse.run("build/create_build_teams", names={"build_teams": teams})
+        clickhouse.run(
+            "build/fill_rest_of_teams",
+            names={"build_teams": day.staged.teams, "selected": teams},
+            external_tables=left_out,
+        )
+        fresh = {table: anew.table(f"rest_{table.short_name}") for table in BUILT_TABLES}
+        for table, name in fresh.items():
+            create_like_target(clickhouse, name, table)
+            clickhouse.run(
+                "build/copy_teams", names={"clone": name, "fresh": day.fresh[table], "build_teams": teams}
             )
-    differences = clickhouse.query(
+        return replace(day, staged=replace(day.staged, teams=teams), fresh=fresh)
+
+    return clickhouse.repeat(copy_anew)
+
+
+def _fresh_differences(clickhouse: ClickHouse, day: Day) -> list[dict[str, Any]]:
+    return clickhouse.query(
         "build/compare_fresh_with_sessions",
         names={
+            "build_teams": day.staged.teams,
             "sessions": day.staged.sessions,
             "fresh_stats": day.fresh[STATS],
             "fresh_bounces": day.fresh[BOUNCES],
@@ -466,13 +533,6 @@ def _verified(clickhouse: ClickHouse, settings: Settings, day: Day) -> Day:
         },
         heavy=True,
     )
-    if differences:
-        first = differences[0]
-        raise VerificationFailed(
-            f"{day.lock.partition_date}: the new rows of {first['table_name']} for team {first['team_id']} hold "
-            f"{first['found']} {first['measure']}, the staged sessions {first['expected']}; nothing was published."
-        )
-    return day
 
 
 def _source_differences(clickhouse: ClickHouse, settings: Settings, day: Day) -> list[dict[str, Any]]:
@@ -644,4 +704,6 @@ def record(
 
 
 def _summary(clickhouse: ClickHouse, staged: Staged) -> dict[str, Any]:
-    return clickhouse.query("build/summarise_sessions", names={"sessions": staged.sessions})[0]
+    return clickhouse.query(
+        "build/summarise_sessions", names={"sessions": staged.sessions, "build_teams": staged.teams}
+    )[0]
