@@ -56,6 +56,7 @@ def test_gaps_are_listed_as_ranges_with_their_kind_and_nothing_is_written(gappy,
     assert fingerprint(gappy.clickhouse) == before
 
     report = result_of(run, "show_data_gaps")
+    assert f"Of 1 team-days the rows are gone since they were built: team 1 {day[4]}." in report["summary"]
     assert {
         (STATS, 1, "missing", day[2], 2),
         (BOUNCES, 1, "missing", day[2], 2),

@@ -2,8 +2,8 @@
 -- be several blanks apart. A line that is not of this form, or whose instant does not exist or is not of the years 1970
 -- to 2105, is malformed. A page request is taken: a GET answered 200 or 304 whose path ends in no file extension or in
 -- .html, .htm or .php. All others are ignored. Instants are converted to UTC. A virtual host of - or _ is none. Of a list
--- of client addresses the first one counts, without its port. Bytes that are not UTF-8 are replaced. Percent-encoded
--- paths stay as they are, as browsers report them.
+-- of client addresses the first one that is known counts, without its port. Bytes that are not UTF-8 are replaced.
+-- Percent-encoded paths stay as they are, as browsers report them.
 INSERT INTO access_log_requests
     (line_number, state, virtual_host, client, received_at, target, path, referrer, user_agent)
 WITH
@@ -11,7 +11,7 @@ WITH
     extractGroups(
         toValidUTF8(line),
         concat(
-            '^(?:([\\w.-]+|\\[[0-9A-Fa-f:.]+\\])(?::\\d+)? +)?((?:-, *)*', address, '(?:, *', address, ')*) +\\S+ +[^\\[]+? +\\[([^\\]]+)\\] +',
+            '^(?:([\\w.-]+|\\[[0-9A-Fa-f:.]+\\])(?::\\d+)? +)?((?:(?:-|unknown), *)*', address, '(?:, *', address, ')*) +\\S+ +[^\\[]+? +\\[([^\\]]+)\\] +',
             '"((?:[^"\\\\]|\\\\.)*)" +(\\d{3}) +(?:\\d+|-) +"((?:[^"\\\\]|\\\\.)*)" +"((?:[^"\\\\]|\\\\.)*)"(?:\\s.*)?$'
         )
     ) AS fields,
@@ -31,7 +31,7 @@ WITH
     request[1] = 'GET' AND fields[5] IN ('200', '304') AND startsWith(request_path, '/')
         AND file_extension IN ('', 'html', 'htm', 'php') AS is_page,
     if(fields[1] IN ('-', '_'), '', fields[1]) AS host,
-    replaceRegexpOne(fields[2], '^(?:-, *)+', '') AS addresses,
+    replaceRegexpOne(fields[2], '^(?:(?:-|unknown), *)+', '') AS addresses,
     extract(addresses, '^[^,]+') AS first_address
 SELECT
     line_number,
