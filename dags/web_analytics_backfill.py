@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import dag, get_current_context, task
+from airflow.sdk import dag, get_current_context
 from airflow.timetables.trigger import MultipleCronTriggerTimetable
 
 from web_analytics.conf import BackfillConf
@@ -39,6 +39,7 @@ from web_analytics.wiring.assets import (
 )
 from web_analytics.wiring.build_group import build_dates
 from web_analytics.wiring.defaults import DEFAULT_ARGS, FINISHES_BACKFILL, TAGS
+from web_analytics.wiring.fail_at_once import task
 from web_analytics.wiring.params import params_of
 
 

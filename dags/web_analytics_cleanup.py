@@ -27,13 +27,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import dag, get_current_context, task, task_group
+from airflow.sdk import dag, get_current_context, task_group
 
 from web_analytics.conf import CleanupConf
 from web_analytics.pools import POOL
 from web_analytics.regions import for_each_region
 from web_analytics.wiring.approval import ANSWER, RecordedApprovalOperator
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.wiring.fail_at_once import task
 from web_analytics.wiring.params import params_of
 
 

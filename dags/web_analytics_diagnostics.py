@@ -21,12 +21,13 @@ failure.
 
 from __future__ import annotations
 
-from airflow.sdk import dag, task
+from airflow.sdk import dag
 
 from web_analytics.conf import DiagnosticsConf
 from web_analytics.regions import for_each_region
 from web_analytics.reporting.links import GapReportLink
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.wiring.fail_at_once import task
 from web_analytics.wiring.params import params_of
 
 

@@ -21,12 +21,13 @@ Otherwise a query failed or a message could not be sent; the last line says whic
 
 from __future__ import annotations
 
-from airflow.sdk import dag, task
+from airflow.sdk import dag
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from web_analytics.conf import HealthConf
 from web_analytics.regions import for_each_region
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
+from web_analytics.wiring.fail_at_once import task
 from web_analytics.wiring.params import params_of
 
 

@@ -16,10 +16,11 @@ a right; 516 that its password is wrong.
 
 from __future__ import annotations
 
-from airflow.sdk import dag, task
+from airflow.sdk import dag
 
 from web_analytics.regions import for_each_region
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS
+from web_analytics.wiring.fail_at_once import task
 
 
 @dag(

@@ -19,13 +19,14 @@ stays waiting: the next run, at the latest the one that the next `web_analytics_
 
 from __future__ import annotations
 
-from airflow.sdk import dag, get_current_context, task
+from airflow.sdk import dag, get_current_context
 
 from web_analytics.conf import TeamBackfillConf
 from web_analytics.regions import for_each_region
 from web_analytics.wiring.assets import TEAM_ENABLED_ASSET
 from web_analytics.wiring.build_group import build_dates
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
+from web_analytics.wiring.fail_at_once import task
 from web_analytics.wiring.params import params_of
 
 

@@ -29,7 +29,7 @@ were altered or were built with another `WEB_ANALYTICS_BUCKET_MINUTES`: rebuild 
 
 from __future__ import annotations
 
-from airflow.sdk import dag, get_current_context, task
+from airflow.sdk import dag, get_current_context
 from airflow_clickhouse_plugin.operators.clickhouse_dbapi import ClickHouseSQLTableCheckOperator
 
 from web_analytics.conf import ValidateConf
@@ -38,6 +38,7 @@ from web_analytics.regions import for_each_region
 from web_analytics.reporting.links import link_to_coverage
 from web_analytics.tables import TABLES
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
+from web_analytics.wiring.fail_at_once import task
 from web_analytics.wiring.params import params_of
 
 

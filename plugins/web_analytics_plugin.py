@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
+from web_analytics import airflow_version  # noqa: F401  # An older Airflow is told here that it is too old.
 from web_analytics.reporting import links
 from web_analytics.wiring import job_listener
 

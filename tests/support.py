@@ -13,6 +13,7 @@ from typing import Any
 
 import hypothesis
 
+from web_analytics.airflow_version import HAS_RETRY_POLICIES
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.detection.detector import DetectionScope, count_gaps, coverage_query
 from web_analytics.errors import BadSetting
@@ -21,7 +22,6 @@ from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.rules.states import GAP_KINDS
 from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
-from web_analytics.wiring.retries import ClickHouseRetryPolicy
 
 MEASURES = {
     "stats": ("pageviews", "session_estimate"),
@@ -272,7 +272,10 @@ class DagRunner:
     ) -> FinishedRun:
         dag = load_dags(self.folder / f"{dag_id.split('__')[0]}.py").dags[dag_id]
         for task in dag.tasks:
-            task.retry_policy = ClickHouseRetryPolicy(first_delay_seconds=0)
+            if HAS_RETRY_POLICIES:
+                from web_analytics.wiring.retries import ClickHouseRetryPolicy
+
+                task.retry_policy = ClickHouseRetryPolicy(first_delay_seconds=0)
             task.retry_delay = timedelta(0)
         if logical_date:
             _forget_run(dag_id, logical_date)

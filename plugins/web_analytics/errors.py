@@ -133,6 +133,13 @@ CODES: dict[int | str, Code] = {
     "verification_failed": _never("it was tried twice already within the task"),
 }
 
+
+def permanent(error: BaseException) -> Code | None:
+    """What the error's ``code`` means where another try cannot help; None where it can, or the code is unknown."""
+    known = CODES.get(getattr(error, "code", None))
+    return known if known and known.again is Again.NEVER else None
+
+
 SEE_OPERATIONS = "See docs/operations.md."
 
 

@@ -108,7 +108,7 @@ def migrate(clickhouse: ClickHouse) -> list[str]:
     :raises SchemaMismatch: the tables were migrated by a newer version of the package.
     """
     clickhouse.run("schema/create_schema_migrations")
-    known = sorted(file.stem for file in (sql.SQL_ROOT / "migrations").glob("*.sql"))
+    known = sql.statements_in("migrations")
     applied = {row["migration"] for row in clickhouse.query("schema/list_migrations")}
     if unknown := sorted(applied - set(known)):
         raise SchemaMismatch(

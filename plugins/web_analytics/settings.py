@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
@@ -31,7 +32,7 @@ def _bucket_minutes(text: str) -> int:
 
 def strategy_names() -> tuple[str, ...]:
     """The team selection strategies there are: the modules of teams/strategies, none of which is imported for it."""
-    return tuple(sorted(file.stem for file in STRATEGIES.glob("*.py") if file.stem != "__init__"))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(STRATEGIES)])))
 
 
 def _strategies(text: str) -> tuple[str, ...]:
@@ -42,7 +43,13 @@ def _strategies(text: str) -> tuple[str, ...]:
 
 
 def _source(text: str) -> str:
-    if not text.isidentifier() or not (sql.SQL_ROOT / "source" / f"{text}.sql").is_file():
+    if not text.isidentifier() or not sql.exists(f"source/{text}"):
+        raise ValueError
+    return text
+
+
+def _sql_dir(text: str) -> str:
+    if text and not Path(text).is_dir():
         raise ValueError
     return text
 
@@ -178,8 +185,14 @@ class Settings:
     source: str = _setting(
         "SOURCE",
         "posthog",
-        (_source, "the name of a file in include/sql/source, without .sql"),
+        (_source, "the name of a file in include/sql/source (or WEB_ANALYTICS_SQL_DIR/source), without .sql"),
         "which file defines the view `web_analytics_source_events`",
+    )
+    sql_dir: str = _setting(
+        "SQL_DIR",
+        "",
+        (_sql_dir, "the path of a folder; empty: none"),
+        "statements of your own, laid out as include/sql, which go before the package's; one for all regions",
     )
     clickhouse_conn_id: str = _setting(
         "CLICKHOUSE_CONN_ID",
@@ -290,10 +303,13 @@ class Settings:
     def load(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Reads and checks every variable.
 
-        :raises BadSetting: the first bad value: its variable, the value and what is accepted.
+        :raises BadSetting: the first bad value: its variable, the value and what is accepted; or the package's SQL
+            is nowhere.
         """
         if environment is None:
             environment = regions.environment_of(os.environ, regions.region_suffix())
+        if nowhere := sql.missing():
+            raise BadSetting(sql.DIRECTORY_VARIABLE, environment.get(sql.DIRECTORY_VARIABLE, ""), nowhere)
         values = {}
         for each in fields(cls):
             variable = each.metadata["variable"]

@@ -308,7 +308,7 @@ def raise_if_failed(result: DayResult) -> None:
 
 
 def has_oracle(settings: Settings) -> bool:
-    return (sql.SQL_ROOT / f"{_oracle_path(settings)}.sql").is_file()
+    return sql.exists(_oracle_path(settings))
 
 
 def _oracle_path(settings: Settings) -> str:

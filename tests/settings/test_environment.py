@@ -37,6 +37,7 @@ DEFAULTS = {
     "WEB_ANALYTICS_STALE_MIN_EVENTS": 1,
     "WEB_ANALYTICS_ACTIVITY": "kept",
     "WEB_ANALYTICS_SOURCE": "posthog",
+    "WEB_ANALYTICS_SQL_DIR": "",
     "WEB_ANALYTICS_CLICKHOUSE_CONN_ID": "clickhouse_default",
     "WEB_ANALYTICS_TOPOLOGY": "single",
     "WEB_ANALYTICS_DEPLOYMENT": "",
@@ -80,6 +81,7 @@ ACCEPTED = {
     "STALE_MIN_EVENTS": {"1": 1, "1000": 1000},
     "ACTIVITY": {"kept": "kept", "scanned": "scanned"},
     "SOURCE": {"posthog": "posthog"},
+    "SQL_DIR": {"/": "/"},
     "CLICKHOUSE_CONN_ID": {"other-connection": "other-connection"},
     "TOPOLOGY": {"single": "single", "replicated": "replicated", "sharded": "sharded"},
     "REGIONS": {"eu": ("eu",), "eu, us1,eu": ("eu", "us1")},
@@ -135,6 +137,7 @@ REFUSED = {
     "ROLLOUT_PERCENT": ["-1", "101", "50%", *NOT_A_NUMBER],
     "TOPOLOGY": ["cluster", "Single", "single,sharded", "2"],
     "REGIONS": ["EU", "eu west", "eu;us", "1eu", "eu__west", "a" * 21],
+    "SQL_DIR": ["/no/such/folder", __file__],
     "SOURCE": ["nothing_of_this_name", "../schema/create_teams", "posthog.sql", "schema/create_teams", "a b"],
     "CLICKHOUSE_SETTINGS": [
         "[]",

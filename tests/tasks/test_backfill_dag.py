@@ -97,14 +97,11 @@ def test_what_was_built_is_validated_against_the_raw_events(source, run_dag, day
 
 def test_a_validation_that_fails_fails_the_run(source, run_dag, days, monkeypatch, tmp_path):
     """The oracle is made to expect one pageview more than there is."""
-    import shutil
-
     from web_analytics.clickhouse import sql
 
-    broken = tmp_path / "sql"
-    shutil.copytree(sql.SQL_ROOT, broken)
-    oracle = broken / "validation" / "oracle_posthog.sql"
-    text = oracle.read_text()
+    oracle = tmp_path / "validation" / "oracle_posthog.sql"
+    oracle.parent.mkdir()
+    text = (sql.SQL_ROOT / "validation" / "oracle_posthog.sql").read_text()
     assert text.count("sumIf(visits.pageviews, session != '') AS pageviews") == 1
     oracle.write_text(
         text.replace(
@@ -112,14 +109,10 @@ def test_a_validation_that_fails_fails_the_run(source, run_dag, days, monkeypatc
             "sumIf(visits.pageviews, session != '') + 1 AS pageviews",
         )
     )
-    monkeypatch.setattr(sql, "SQL_ROOT", broken)
-    sql._environment.cache_clear()
-    try:
-        source.enable(1)
-        source.visits([1], days(2))
-        run = run_dag(DAG)
-    finally:
-        sql._environment.cache_clear()
+    monkeypatch.setenv("WEB_ANALYTICS_SQL_DIR", str(tmp_path))
+    source.enable(1)
+    source.visits([1], days(2))
+    run = run_dag(DAG)
     assert run.state == "failed"
     assert run.states["build_date.validate"] == ["failed", "failed"]
     assert run.states["summarise"] == ["failed"]

@@ -185,10 +185,12 @@ def freshness_deadline() -> DeadlineAlert | None:
     """
     from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
 
+    from web_analytics.airflow_version import DEADLINES_HAVE_NAMES
+
     if not (Settings.peek("alert_slack_conn_id") or Settings.peek("alert_email_conn_id")):
         return None
     return DeadlineAlert(
-        name="freshness",
+        **({"name": "freshness"} if DEADLINES_HAVE_NAMES else {}),
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=timedelta(minutes=Settings.peek("freshness_deadline_minutes")),
         callback=AsyncCallback(deadline_missed),

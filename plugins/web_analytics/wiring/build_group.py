@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from airflow.sdk import get_current_context, task, task_group
+from airflow.sdk import get_current_context, task_group
 
+from web_analytics.airflow_version import HAS_PARTITIONS_IN_EVENTS
 from web_analytics.pools import POOL
 from web_analytics.tables import BUILT_TABLES
 from web_analytics.wiring.assets import TABLE_ASSETS
+from web_analytics.wiring.fail_at_once import task
 
 # Later steps weigh more, so that a date is finished before the next one is started.
 MAPPED = {"map_index_template": "{{ map_label }}", "weight_rule": "upstream", "pool": POOL}
@@ -45,7 +47,8 @@ def build_dates(planned: Any, stage_date: Callable[[str, str], dict[str, str]]) 
             published = dates.publish_date(staged, list(fresh))
             for asset in TABLE_ASSETS.values():
                 event = get_current_context()["outlet_events"][asset]
-                event.add_partitions(published["partition_date"])
+                if HAS_PARTITIONS_IN_EVENTS:
+                    event.add_partitions(published["partition_date"])
                 event.extra = published
             return published
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+from web_analytics.airflow_version import HAS_RETRY_POLICIES
 from web_analytics.reporting import alerts, posthog_capture, step_log
 from web_analytics.settings import Settings
-from web_analytics.wiring.retries import ClickHouseRetryPolicy
 
 TAGS = ["web_analytics"]
+
+
+def _retry_policy() -> dict[str, Any]:
+    if not HAS_RETRY_POLICIES:
+        return {}
+    from web_analytics.wiring.retries import ClickHouseRetryPolicy
+
+    return {"retry_policy": ClickHouseRetryPolicy()}
+
 
 DEFAULT_ARGS = {
     "owner": "web-analytics",
     "retries": 3,
-    "retry_policy": ClickHouseRetryPolicy(),
-    # Where the policy is not asked, as after a worker was killed.
+    **_retry_policy(),
+    # Where no policy is asked, as after a worker was killed.
     "retry_delay": timedelta(seconds=10),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),

@@ -1,4 +1,7 @@
-"""Which failures are worth another try. The table of codes is that of errors.py."""
+"""Which failures are worth another try. The table of codes is that of errors.py.
+
+Airflow 3.2 has no retry policies: there :mod:`web_analytics.wiring.fail_at_once` ends what another try cannot help.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 
-from web_analytics.errors import CODES, Again
+from web_analytics.errors import CODES, permanent
 
 FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(minutes=10)
@@ -26,7 +29,7 @@ class ClickHouseRetryPolicy(RetryPolicy):
     def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
         code: Any = getattr(exception, "code", None)
         known = CODES.get(code)
-        if known and known.again is Again.NEVER:
+        if permanent(exception):
             return RetryDecision.fail(f"not tried again: {known.meaning} (code {code})")
         seconds = min(self.first_delay_seconds * 2 ** (try_number - 1), LONGEST_DELAY.total_seconds())
         delay = timedelta(seconds=seconds * random.uniform(0.75, 1.25))
