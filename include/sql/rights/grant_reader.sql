@@ -6,5 +6,6 @@ GRANT
     SELECT ON system.columns,
     SELECT ON system.parts,
     SELECT ON system.processes,
+    SELECT ON system.settings,
     dictGet ON {{ database }}.web_pre_aggregated_*
 TO {{ role }}

@@ -6,6 +6,7 @@ GRANT
     SELECT ON system.tables,
     SELECT ON system.columns,
     SELECT ON system.processes,
+    SELECT ON system.settings,
     CREATE TABLE, DROP TABLE, ALTER TABLE, TRUNCATE, INSERT ON {{ database }}.web_analytics_*,
     CREATE TABLE, DROP TABLE, ALTER TABLE, INSERT ON {{ database }}.web_pre_aggregated_*,
     CREATE VIEW, DROP VIEW ON {{ database }}.web_analytics_*,

@@ -7,6 +7,7 @@ GRANT
     SELECT ON system.columns,
     SELECT ON system.parts,
     SELECT ON system.processes,
+    SELECT ON system.settings,
     SELECT ON system.query_log,
     INSERT, ALTER DELETE, CREATE TABLE, DROP TABLE ON {{ database }}.web_analytics_*,
     INSERT, ALTER DELETE ON {{ database }}.web_pre_aggregated_*,
