@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-engines test-contract env audit chaos interleavings lint format lock bench bench-trigger clean
+.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-engines test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint format lock bench bench-trigger clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -18,6 +18,9 @@ help:
 	@echo "make test                  all tests but the slow ones; make test-slow: those"
 	@echo "make test-compose          the services of docker-compose.yaml by hand; needs redis-server"
 	@echo "make test-engines          what older engines do with a replaced day at a restart; installs their wheels"
+	@echo "make test-packaging        each way to deploy builds a day: wheel, bundle in git, MWAA, Composer"
+	@echo "make test-matrix           LEGS of Airflow × Python; make test-lowest: the oldest versions of all"
+	@echo "make dist                  dist/: the wheel, dags.zip and plugins.zip with their checksums"
 	@echo "make test-contract         what needs nothing but a ClickHouse, on the one at CLICKHOUSE_TEST_URL"
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
@@ -48,7 +51,7 @@ ui: install
 	$(BIN)/python -m demo ui $(if $(FRESH),--fresh)
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not engines" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not engines and not packaging" tests
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow tests
@@ -64,6 +67,22 @@ test-engines: install
 	$(BIN)/uv pip install --quiet --no-deps --target .engines/25.5 chdb==3.4.1
 	$(BIN)/uv pip install --quiet --no-deps --target .engines/26.5 chdb-core==26.5.0
 	OLD_ENGINES="$$PWD/.engines" $(BIN)/python -m pytest -n 2 -m engines tests/engines
+
+test-packaging: install
+	$(BIN)/python -m pytest -m packaging tests/packaging
+
+LEGS ?= matrix-3.11(newest) matrix-3.12(3.3.1) matrix-3.11(3.2.2)
+# `make test-matrix LEGS="matrix-3.13(newest)"`; all names: .venv/bin/nox --list
+test-matrix: install
+	$(foreach leg,$(LEGS),$(BIN)/nox --session "$(leg)" &&) true
+
+test-lowest: install
+	$(BIN)/nox --session "matrix-3.11(lowest)"
+
+dist: install
+	rm -rf dist
+	$(BIN)/uv build --quiet --wheel --out-dir dist .
+	$(BIN)/python -m distribution.archives dist
 
 # What needs nothing but a ClickHouse: CLICKHOUSE_TEST_URL=clickhouse://USER:PASSWORD@HOST:9000/default
 test-contract: install

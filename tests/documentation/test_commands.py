@@ -24,7 +24,7 @@ RUN = {
     r"make ui( FRESH=1)?": ("tests/demo/test_demo_ui.py", "make ui FRESH=1"),
     r"bin/airflow dags trigger .*": ("tests/demo/test_demo_ui.py", "bin/airflow dags trigger "),
     r"bin/airflow …": ("tests/demo/test_demo_ui.py", "bin/airflow dags trigger "),
-    r"airflow dags test .*": ("demo/flow.py", '"dags", "test"'),
+    r"airflow dags test.*": ("demo/flow.py", '"dags", "test"'),
     r"… trigger .*|airflow dags trigger DAG --conf": (
         "tests/documentation/test_commands.py",
         "test_every_documented_conf_is_taken",
@@ -41,6 +41,9 @@ RUN = {
     ),
     # What these run are tests.
     r"make test-compose": ("Makefile", "-m compose"),
+    r"make (test-packaging|test-lowest)": (".github/workflows/ci.yaml", r"make \1"),
+    r"make test-matrix": (".github/workflows/ci.yaml", "make test-matrix LEGS="),
+    r"make dist": (".github/workflows/release.yaml", "make dist"),
     r"(CLICKHOUSE_TEST_URL=\S+ )?make test-contract": (".github/workflows/ci.yaml", "make test-contract"),
 }
 # What no test runs: the document that says so, and its words.
