@@ -102,7 +102,7 @@ class CoverageQuery:
 
 
 INCONSISTENT_DAYS_NAMED = 20
-# Team-days in one statement: what bounds the memory of detection (about 200 MB).
+# Team-days in one statement: what bounds the memory of detection (goal: 300 MB).
 TEAM_DAYS_PER_STATEMENT = 480_000
 MAX_DAYS_PER_STATEMENT = 31
 # Missing days alone take half as much for each, even where nothing is built; a set of days has 64 bits.
