@@ -115,7 +115,13 @@ def purpose_of(dag: Any) -> str:
     return text.strip().split(". ")[0].rstrip(".") + "."
 
 
-def default_of(value: Any) -> str:
+def default_of(param: Any) -> str:
+    """A param's default in words."""
+    from airflow.sdk.definitions._internal.types import ArgNotSet
+
+    value = param.value
+    if isinstance(value, ArgNotSet):
+        return "none: it has to be given"
     return "empty" if value is None else _code({True: "true", False: "false"}.get(value, str(value)))
 
 
@@ -147,7 +153,7 @@ def params_section() -> str:
                         (
                             _code(name),
                             accepted_by(param.schema),
-                            default_of(param.value),
+                            default_of(param),
                             param.description or "",
                         )
                         for name, param in params.items()

@@ -178,3 +178,18 @@ class QueryFailed(RuntimeError):
 
     def __reduce__(self):
         return type(self), (self.statement, self.query_id, self.code, self.reason)
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether the error is one of this package's own: its message is a sentence for people."""
+    return type(error).__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+def public_sentence(error: BaseException) -> str:
+    """What whoever may see a run is told of an error: no word of a server or a driver, which may name hosts and users."""
+    cause = error if isinstance(error, QueryFailed) else error.__cause__
+    if isinstance(cause, QueryFailed) and cause.reason and cause.reason in str(error):
+        known = CODES.get(cause.code)
+        meaning = known.meaning if known else "the task's log has the server's message"
+        return str(error).replace(cause.reason, meaning)
+    return str(error) or type(error).__name__

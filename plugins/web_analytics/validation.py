@@ -22,7 +22,8 @@ from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.errors import BadSetting, SchemaMismatch
 from web_analytics.regions import region_suffix
 from web_analytics.rules.commands import trigger_command
-from web_analytics.rules.partitions import ONE_DAY
+from web_analytics.rules.gaps import MAX_DATES_PER_RUN, consecutive_ranges
+from web_analytics.rules.partitions import ONE_DAY, DateRange, chunks
 from web_analytics.settings import Settings
 from web_analytics.tables import BOUNCES, STATS, TABLES, PreAggregatedTable
 from web_analytics.text_tables import text_table
@@ -372,20 +373,23 @@ def expected_schema(table: PreAggregatedTable) -> dict[str, str]:
 
 
 def next_command(results: Sequence[DayResult]) -> str:
-    """The exact command that builds again what is not exact; empty where everything is."""
-    wrong = [result for result in results if result.team_ids]
-    if not wrong:
-        return ""
-    days = sorted(date.fromisoformat(result.day) for result in wrong)
-    teams = sorted({team_id for result in wrong for team_id in result.team_ids})
-    conf: dict[str, Any] = {
-        "date_start": days[0].isoformat(),
-        "date_end": (days[-1] + ONE_DAY).isoformat(),
-    }
-    if len(teams) <= LONGEST_ID_LIST:
-        conf["team_ids"] = teams
+    """The exact commands that build again what is not exact and nothing else, the newest days first, joined by ``&&``;
+    empty where everything is exact."""
+    teams_of = {date.fromisoformat(result.day): result.team_ids for result in results if result.team_ids}
+    ranges = [days for _, days in consecutive_ranges(dict.fromkeys(teams_of, WRONG))]
+    pieces = [piece for days in ranges for piece in chunks(days, MAX_DATES_PER_RUN)]
+    return " && ".join(
+        _rebuild_command(piece, {team_id for day in piece for team_id in teams_of[day]})
+        for piece in sorted(pieces, key=lambda piece: piece.start, reverse=True)
+    )
+
+
+def _rebuild_command(days: DateRange, team_ids: Collection[int]) -> str:
+    conf: dict[str, Any] = {"date_start": days.start.isoformat(), "date_end": days.end.isoformat()}
+    if len(team_ids) <= LONGEST_ID_LIST:
+        conf["team_ids"] = sorted(team_ids)
     conf["rebuild"] = True
-    conf["max_partitions"] = min((days[-1] - days[0]).days + 1, 100)
+    conf["max_partitions"] = len(days)
     return trigger_command("web_analytics_backfill", conf, suffix=region_suffix())
 
 

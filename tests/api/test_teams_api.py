@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
 from web_analytics.build.steps import build_partition
+from web_analytics.teams import first_backfills
 from web_analytics.teams.selection import select_teams
 
 PATH = "/web-analytics/teams"
@@ -224,8 +226,11 @@ BAD_JSON = [
 def test_json_that_is_none_is_refused(api, airflow_api, login, source, queued_runs, content):
     headers = {**login("user"), "Content-Type": "application/json"}
     answer = airflow_api.put(f"{PATH}/12", content=content, headers=headers)
-    assert answer.status_code == 422, answer.text
-    assert answer.json()["detail"][0]["msg"]
+    detail = answer.json()["detail"]
+    if answer.status_code == 400:
+        assert detail == "The body is not JSON."
+    else:
+        assert (answer.status_code, bool(detail[0]["msg"])) == (422, True)
     assert versions(source, 12) == []
     assert queued_runs() == []
 
@@ -271,3 +276,24 @@ def settings_of_now():
     from web_analytics.settings import Settings
 
     return Settings.load({})
+
+
+def test_a_body_that_is_not_json_and_a_field_of_another_name_are_said(airflow_api, login, source):
+    headers = {**login("admin"), "Content-Type": "application/json"}
+    answer = airflow_api.put(f"{PATH}/1", content=b"{", headers=headers)
+    assert (answer.status_code, answer.json()) == (400, {"detail": "The body is not JSON."})
+    answer = airflow_api.put(f"{PATH}/1", json={"enable": True}, headers=headers)
+    assert answer.status_code == 422
+    [problem] = answer.json()["detail"]
+    assert problem["msg"] == "There is a field of another name; accepted: enabled, timezone, backfill_days"
+
+
+def test_an_instant_that_is_not_known_is_null_and_not_1970(airflow_api, login, source):
+    source.clickhouse.client.execute(
+        "INSERT INTO web_pre_aggregated_teams (team_id, enabled, version) VALUES (1, true, 0)"
+    )
+    first_backfills.start(source.clickhouse, {}, {1: "has the time zone 'Mars'"}, "a run", datetime.now(UTC))
+    team = airflow_api.get(f"{PATH}/1", headers=login("viewer")).json()
+    assert team["registration"]["changed_at"] is None
+    assert team["last_backfill"]["date_start"] is team["last_backfill"]["date_end"] is None
+    assert "1970" not in str(team)

@@ -265,3 +265,28 @@ def test_a_source_without_oracle_is_a_bad_setting(built, settings, days):
 
 def test_the_schema_is_ours(web_analytics_schema):
     validation.check_schema(web_analytics_schema)
+
+
+def test_only_the_days_that_are_not_exact_are_built_again(days):
+    """22 days were to be built for 4 bad ones, and of 150 bad ones 100."""
+
+    def result(day, team_ids):
+        return validation.DayResult(str(day), "wrong" if team_ids else "exact", 3, 1, 0, {}, team_ids)
+
+    window = days(22)
+    bad = {window[0]: [1], window[1]: [2], window[9]: [1], window[21]: [3]}
+    confs = confs_of(validation.next_command([result(day, bad.get(day, [])) for day in window]))
+    assert [(conf["date_start"], conf["team_ids"], conf["max_partitions"]) for conf in confs] == [
+        (str(window[1]), [1, 2], 2),
+        (str(window[9]), [1], 1),
+        (str(window[21]), [3], 1),
+    ]
+    assert all(conf["rebuild"] for conf in confs)
+    confs = confs_of(validation.next_command([result(day, [1]) for day in days(150)]))
+    assert [conf["max_partitions"] for conf in confs] == [100, 50]
+    assert (confs[0]["date_end"], confs[1]["date_start"]) == (str(days(1)[0] + ONE_DAY), str(days(150)[-1]))
+    assert validation.next_command([result(day, []) for day in window]) == ""
+
+
+def confs_of(command):
+    return [json.loads(each.split("--conf ")[1].strip("'")) for each in command.split(" && ")]

@@ -76,5 +76,7 @@ async def unavailable(request: Request, error: Exception) -> JSONResponse:
 async def refused(request: Request, error: RequestValidationError) -> Response:
     """Says what is wrong without repeating what was sent, which may be no text (half a surrogate pair) or no number
     (NaN) that an answer could hold."""
+    if any(each["type"] == "json_invalid" for each in error.errors()):
+        return JSONResponse({"detail": "The body is not JSON."}, status_code=400)
     detail = [{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()]
     return Response(json.dumps({"detail": detail}), 422, media_type="application/json")

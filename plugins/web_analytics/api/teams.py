@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep
 from web_analytics.api.limits import in_own_thread
@@ -52,6 +53,15 @@ TeamId = Annotated[
 TimeZone = Annotated[
     str, AfterValidator(_known_zone), Field(json_schema_extra={"enum": sorted(time_zones.names())})
 ]
+
+
+def _known(moment: date | None) -> date | None:
+    """ClickHouse's zero is no instant and no day."""
+    return None if moment is None or moment.year == 1970 else moment
+
+
+Instant = Annotated[datetime | None, BeforeValidator(_known)]
+KnownDay = Annotated[date | None, BeforeValidator(_known)]
 BackfillDays = Annotated[int, Field(ge=1, le=MAX_TEAM_BACKFILL_DAYS), BeforeValidator(_whole)]
 
 
@@ -65,7 +75,7 @@ class Team(BaseModel):
         description="Period of the team's first backfill, in local days; 0: WEB_ANALYTICS_BACKFILL_DAYS."
     )
     changed_by: str = Field(description="Who made this version; empty where it was not this API.")
-    changed_at: datetime
+    changed_at: Instant = Field(description="None where the row does not say when it was written.")
 
 
 class Teams(BaseModel):
@@ -96,8 +106,8 @@ class LastBackfill(BaseModel):
     """What became of the team's newest backfill by web_analytics_team_backfill."""
 
     state: str = Field(description="started, succeeded, failed, or left: it is not selected any more.")
-    date_start: date
-    date_end: date
+    date_start: KnownDay = Field(description="None where the team's settings give no days.")
+    date_end: KnownDay
     run_id: str
     reason: str = Field(description="Why it failed, or that the source has no events of the team.")
     changed_at: datetime
@@ -121,6 +131,16 @@ class TeamChange(BaseModel):
     backfill_days: BackfillDays | None = Field(
         None, description="Local days of the first backfill: usually 7, 14 or 30."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_known(cls, sent: Any) -> Any:
+        if isinstance(sent, dict) and sent.keys() - cls.model_fields.keys():
+            accepted = ", ".join(cls.model_fields)
+            raise PydanticCustomError(
+                "unknown_field", "There is a field of another name; accepted: {names}", {"names": accepted}
+            )
+        return sent
 
 
 class Started(BaseModel):

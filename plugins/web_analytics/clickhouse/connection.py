@@ -338,7 +338,7 @@ class ClickHouse:
                     raise told from told.__cause__
                 if not has_ended:
                     unfinished = unfinished or failure.query_id
-                log.warning("%s; again in %g s.", failure, pause)
+                log.warning("%s Asking again in %g s.", failure, pause)
                 time.sleep(pause)
 
     def _execute_once(self, path, text, parameters, external_tables, heavy):

@@ -15,7 +15,7 @@ from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.conf import BackfillConf
 from web_analytics.detection import detector
 from web_analytics.regions import region_suffix
-from web_analytics.reporting import step_log
+from web_analytics.reporting import failures, step_log
 from web_analytics.reporting.concern import Concern
 from web_analytics.rules.decision import GapCount, decide
 from web_analytics.rules.gaps import fill_command
@@ -198,7 +198,7 @@ def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
     :raises BackfillIncomplete: a decided date is not published, or its validation failed.
     """
     if decided is None:
-        raise BackfillIncomplete("No decision was made; see the failed task before this one.")
+        raise BackfillIncomplete(f"No decision was made. {failures.first_cause()}".strip())
     if decided["dry_run"]:
         log.info("Nothing was to be built: %s.", decided["reason"])
         return {"published": [], "failed": []}
@@ -221,13 +221,13 @@ def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
     if failed:
         raise BackfillIncomplete(
             f"{len(failed)} of {len(decided['dates'])} dates were not built: {', '.join(failed)}. "
-            "The failed tasks of these dates say why; the next run builds what they lack.",
+            f"{dates.first_cause()}The next run builds what they lack.",
             concern,
         )
     if wrong:
         raise BackfillIncomplete(
-            f"{len(wrong)} of {len(published)} built dates are not what the raw events say: {', '.join(wrong)}. The task "
-            "validate of these dates names the first difference and the command that builds the date again.",
+            f"{len(wrong)} of {len(published)} built dates are not what the raw events say: {', '.join(wrong)}. "
+            f"{dates.first_cause()}".strip(),
             concern,
         )
     return {"published": sorted(published, reverse=True), "failed": failed}

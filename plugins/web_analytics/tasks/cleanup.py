@@ -14,6 +14,7 @@ from web_analytics.build.cleanup import ApprovalOutdated, CleanupFailed, StoredD
 from web_analytics.build.locks import Owner
 from web_analytics.clickhouse import history
 from web_analytics.conf import CleanupConf
+from web_analytics.reporting import failures
 from web_analytics.rules.partitions import DateRange, newest_first
 from web_analytics.settings import Settings
 from web_analytics.tasks.dates import with_lock
@@ -194,7 +195,7 @@ def prove(
     :raises CleanupFailed: a date was not deleted, or rows of the team are still or again there.
     """
     if shown is None:
-        raise CleanupFailed("Nothing was deleted; see the failed task before this one.")
+        raise CleanupFailed(f"Nothing was deleted. {failures.first_cause()}".strip())
     settings, conf, dates = _settings_and_conf()
     stored = _stored(shown)
     task = current_task()
@@ -205,7 +206,7 @@ def prove(
         log.info("There was nothing to delete.")
         return {"outcome": "nothing to delete"}
     if approval is None:
-        raise CleanupFailed("Nothing was deleted: nobody was asked; see the failed task before this one.")
+        raise CleanupFailed(f"Nothing was deleted: nobody was asked. {failures.first_cause()}".strip())
     with open_clickhouse(settings, task) as clickhouse:
         if not _is_approved(approval):
             reason = f"rejected by {_responder(approval)}: nothing was deleted and team {conf.team_id} is as it was"

@@ -12,7 +12,7 @@ from web_analytics.build import steps
 from web_analytics.build.locks import LockHeld
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
-from web_analytics.reporting import step_log
+from web_analytics.reporting import failures, step_log
 from web_analytics.settings import Settings
 from web_analytics.tables import table_by_name
 from web_analytics.tasks.runtime import (
@@ -135,3 +135,9 @@ def in_state(task_id: str, state: str, planned: Sequence[str]) -> list[str]:
     """
     states = mapped_states(f"{GROUP}.{task_id}")
     return [day for index, day in enumerate(planned) if states.get(index) == state]
+
+
+def first_cause() -> str:
+    """What the step of a date that failed first has said, to be put between other sentences."""
+    cause = failures.first_cause(exclude=[f"{GROUP}.release"])
+    return f"The first to fail was {cause} " if cause else "The red tasks of these dates say why. "

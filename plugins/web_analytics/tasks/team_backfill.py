@@ -16,6 +16,7 @@ from web_analytics.conf import TeamBackfillConf
 from web_analytics.detection import detector
 from web_analytics.detection.detector import DetectionScope
 from web_analytics.errors import BadSetting
+from web_analytics.reporting import failures as failures_of_run
 from web_analytics.reporting.concern import Concern
 from web_analytics.rules import time_zones
 from web_analytics.rules.decision import GapCount
@@ -23,7 +24,7 @@ from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, newe
 from web_analytics.rules.states import COMPLETE, INCONSISTENT, MISSING, STALE
 from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS, Settings
 from web_analytics.tasks.backfill import BackfillIncomplete
-from web_analytics.tasks.dates import in_state, lock_and_stage
+from web_analytics.tasks.dates import first_cause, in_state, lock_and_stage
 from web_analytics.tasks.runtime import current_conf, current_task, label_map_index, open_clickhouse
 from web_analytics.teams import first_backfills
 from web_analytics.teams.first_backfills import NO_DATES
@@ -84,11 +85,7 @@ def plan() -> list[dict[str, str]]:
                 scope = DetectionScope(dates, LACKING, nightly=False)
                 gaps = detector.store_plan(clickhouse, settings, scope, ids, plan_id)  # all stored so far
         days = [day.isoformat() for day in newest_first(gap.partition_date for gap in gaps)]
-        reason = (
-            f"{_count(team_ids, 'team')} lack {_count(days, 'date')}"
-            if team_ids
-            else "nobody is to be backfilled"
-        )
+        reason = _reason(team_ids, days)
         if team_ids:
             history.append(
                 clickhouse,
@@ -105,6 +102,15 @@ def plan() -> list[dict[str, str]]:
             )
     log.info("Team backfill: %s%s.", reason, f": {', '.join(days)}" if days else "")
     return [{"day": day, "plan_id": plan_id} for day in days]
+
+
+def _reason(team_ids: Collection[int], days: Collection[str]) -> str:
+    if not team_ids:
+        return "nobody is to be backfilled"
+    teams = _count(team_ids, "team")
+    if not days:
+        return f"{teams} {'has' if len(team_ids) == 1 else 'have'} all days already, or no events on them"
+    return f"{teams} {'lacks' if len(team_ids) == 1 else 'lack'} {_count(days, 'date')}"
 
 
 def stage_date(day: str, plan_id: str) -> dict[str, str]:
@@ -134,7 +140,7 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
     :raises BackfillIncomplete: a team still lacks a day, has no valid settings, or is not what the raw events say.
     """
     if planned is None:
-        raise BackfillIncomplete("No plan was made; see the failed task before this one.")
+        raise BackfillIncomplete(f"No plan was made. {failures_of_run.first_cause()}".strip())
     settings, conf, task = Settings.load(), TeamBackfillConf.parse(current_conf()), current_task()
     if conf.dry_run:
         return {"succeeded": [], "failed": {}}
@@ -171,14 +177,13 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
     if failures:
         team_id, reason = min(failures.items())
         raise BackfillIncomplete(
-            f"{len(failures)} of {_count(taken, 'team')} could not be backfilled: team {team_id} {reason}. The failed "
-            "tasks of these dates say why; the next run takes these teams again.",
+            f"{len(failures)} of {_count(taken, 'team')} could not be backfilled: team {team_id} {reason}. "
+            f"{first_cause()}The next run takes these teams again.",
             Concern(teams=len(failures)),
         )
     if wrong:
         raise BackfillIncomplete(
-            f"{len(wrong)} built dates are not what the raw events say: {', '.join(wrong)}. The task validate of these dates names "
-            "the first difference and the command that builds the date again."
+            f"{len(wrong)} built dates are not what the raw events say: {', '.join(wrong)}. {first_cause()}".strip()
         )
     return {"succeeded": succeeded, "failed": failures}
 

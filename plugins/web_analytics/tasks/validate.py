@@ -16,7 +16,7 @@ from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.conf import ValidateConf
 from web_analytics.errors import BadSetting
-from web_analytics.reporting import step_log
+from web_analytics.reporting import failures, step_log
 from web_analytics.reporting.concern import Concern
 from web_analytics.rules.partitions import DateRange, closed_part, day_end, newest_closed_day, newest_first
 from web_analytics.settings import Settings
@@ -123,7 +123,7 @@ def report(chosen: dict[str, Any] | None, checked: Sequence[dict[str, Any]]) -> 
     :raises ValidationFailed: a number is wrong or missing, or a day could not be checked.
     """
     if chosen is None:
-        raise ValidationFailed("No day was checked; see the failed task before this one.")
+        raise ValidationFailed(f"No day was checked. {failures.first_cause()}".strip())
     results = sorted((DayResult.from_xcom(each) for each in checked), key=lambda each: each.day, reverse=True)
     unchecked = [day for day in chosen["days"] if day not in {result.day for result in results}]
     summary = summarise(results)
@@ -148,8 +148,8 @@ def report(chosen: dict[str, Any] | None, checked: Sequence[dict[str, Any]]) -> 
         raise failure
     if unchecked:
         raise ValidationFailed(
-            f"{len(unchecked)} of {len(chosen['days'])} days could not be checked: {', '.join(unchecked)}; "
-            "the failed tasks of these days say why."
+            f"{len(unchecked)} of {len(chosen['days'])} days could not be checked: {', '.join(unchecked)}. "
+            f"{failures.first_cause()}".strip()
         )
     return summary
 

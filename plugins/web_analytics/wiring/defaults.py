@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from web_analytics.airflow_version import HAS_RETRY_POLICIES
-from web_analytics.reporting import alerts, posthog_capture, step_log
+from web_analytics.reporting import alerts, failures, posthog_capture, step_log
 from web_analytics.settings import Settings
 
 TAGS = ["web_analytics"]
@@ -31,6 +31,7 @@ DEFAULT_ARGS = {
     "execution_timeout": timedelta(hours=1),
     **({"queue": queue} if (queue := Settings.peek("queue")) else {}),
     # Lists: a task of its own may add to them.
+    "on_execute_callback": [failures.log_expected_without_stack],
     "on_success_callback": [step_log.log_success],
     "on_failure_callback": [step_log.log_failure],
     "on_retry_callback": [step_log.log_retry],

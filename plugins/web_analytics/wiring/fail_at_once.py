@@ -7,10 +7,12 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from airflow.sdk import get_current_context
 from airflow.sdk import task as airflow_task
 
 from web_analytics.airflow_version import HAS_RETRY_POLICIES
-from web_analytics.errors import permanent
+from web_analytics.errors import is_expected, permanent
+from web_analytics.reporting import failures
 
 
 def failing_at_once(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,6 +26,8 @@ def failing_at_once(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except Exception as error:
+            if is_expected(error):
+                failures.remember(get_current_context(), error)
             known = permanent(error)
             if known is None:
                 raise

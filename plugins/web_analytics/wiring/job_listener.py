@@ -1,4 +1,4 @@
-"""What the package does when a scheduler or another long-running job of Airflow starts."""
+"""What the package does when a scheduler or another long-running job of Airflow starts, and when a run ends there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 from airflow.listeners import hookimpl
 
 from web_analytics.pools import ensure_pool
+from web_analytics.reporting import failures
 
 # What every task imports: about 0.2 CPU seconds of each.
 IMPORTED_BY_TASKS = ("web_analytics.tasks.backfill", "airflow_clickhouse_plugin.hooks.clickhouse")
@@ -21,3 +22,26 @@ def on_starting(component) -> None:
         ensure_pool()
         for module in IMPORTED_BY_TASKS:
             importlib.import_module(module)
+
+
+@hookimpl
+def on_dag_run_failed(dag_run, msg) -> None:
+    """The run's note says why."""
+    if _is_ours(dag_run):
+        failures.write_note(dag_run)
+
+
+@hookimpl
+def on_dag_run_running(dag_run, msg) -> None:
+    if _is_ours(dag_run):
+        failures.forget_note(dag_run)
+
+
+@hookimpl
+def on_dag_run_success(dag_run, msg) -> None:
+    if _is_ours(dag_run):
+        failures.forget_note(dag_run)
+
+
+def _is_ours(dag_run) -> bool:
+    return dag_run.dag_id.startswith("web_analytics_")

@@ -12,6 +12,7 @@ from typing import Any
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 
 from web_analytics.errors import CODES, permanent
+from web_analytics.reporting import failures
 
 FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(minutes=10)
@@ -27,6 +28,8 @@ class ClickHouseRetryPolicy(RetryPolicy):
         self.first_delay_seconds = first_delay_seconds
 
     def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
+        # Here and not in a callback of the task: those come after its state is reported.
+        failures.remember(context, exception)
         code: Any = getattr(exception, "code", None)
         known = CODES.get(code)
         if permanent(exception):

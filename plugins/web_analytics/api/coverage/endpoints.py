@@ -16,6 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from web_analytics.api.coverage import content
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep, connect
 from web_analytics.api.limits import in_own_thread
+from web_analytics.api.problems import Problem
 from web_analytics.api.security import CurrentUser, may, reader, unless_busy
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.errors import BadSetting, QueryFailed
@@ -30,6 +31,7 @@ STATIC = Path(__file__).resolve().parent / "static"
 PREPARE_SECONDS = 600
 # The DAGs that the page has a button for.
 STARTABLE = ("web_analytics_backfill", "web_analytics_validate")
+NOT_ACCEPTABLE = {400: {"model": Problem, "description": "A value is not acceptable; the sentence names it."}}
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -73,7 +75,7 @@ def static_file(name: str) -> Response:
     return FileResponse(STATIC / name, headers=HEADERS)
 
 
-@router.get("/data", dependencies=[Depends(unless_busy), Depends(reader)])
+@router.get("/data", dependencies=[Depends(unless_busy), Depends(reader)], responses=NOT_ACCEPTABLE)
 @in_own_thread
 def data(
     clickhouse: ClickHouseDep,
@@ -118,7 +120,9 @@ def data(
     return _answer(answer, clickhouse)
 
 
-@router.get("/cells/{team_id}/{day}", dependencies=[Depends(unless_busy), Depends(reader)])
+@router.get(
+    "/cells/{team_id}/{day}", dependencies=[Depends(unless_busy), Depends(reader)], responses=NOT_ACCEPTABLE
+)
 @in_own_thread
 def cell(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: str, day: date) -> Response:
     """The numbers of one team's day."""

@@ -1,0 +1,149 @@
+"""Why a run failed, in one sentence, wherever a person looks first: the end of the task's log, the message of the run's
+last task, and the run's note, which Airflow and the coverage page show beside the run.
+
+The sentence of each failed try is the task's XCom :data:`KEY`; Airflow clears it when the task is tried again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from web_analytics.errors import BadSetting, is_expected, public_sentence
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+
+log = logging.getLogger(__name__)
+
+KEY = "failure"
+FAILED, REFUSED = "Failed: ", "Refused: "
+# What Airflow's table of notes holds.
+LONGEST_NOTE = 1000
+
+
+def remember(context: Mapping[str, Any] | None, error: BaseException) -> None:
+    """Leaves the sentence of a failed try. To be called before Airflow reports the try's state: after that, the
+    scheduler may close the run at any instant."""
+    if context is None:
+        return
+    ti = context["ti"]
+    said = {
+        "at": datetime.now(UTC).isoformat(),
+        "task_id": ti.task_id,
+        "label": context.get("map_label", ""),
+        "sentence": public_sentence(error),
+        "is_refused": isinstance(error, BadSetting),
+    }
+    try:
+        ti.xcom_push(key=KEY, value=said)
+    except Exception as problem:
+        # The task has failed for its own reason, which is in its log; whether it is tried again does not depend on this.
+        log.warning("Why this task failed could not be left for the run's note: %s", problem)
+
+
+def first_cause(exclude: Iterable[str] = ()) -> str:
+    """In a task: what the task that failed first in this run has said; empty where none has left a sentence.
+
+    :param exclude: ids of tasks that do not count.
+    """
+    from airflow.sdk import get_current_context
+
+    context = get_current_context()
+    others = [each for each in context["dag"].task_ids if each not in {context["ti"].task_id, *exclude}]
+    return _told(_oldest([each for each in context["ti"].xcom_pull(task_ids=others, key=KEY) if each]))
+
+
+def _oldest(failures: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return min(failures, key=lambda each: each["at"], default=None)
+
+
+def _told(failure: Mapping[str, Any] | None) -> str:
+    if failure is None:
+        return ""
+    of_date = f" of {failure['label']}" if failure["label"] else ""
+    return f"{failure['task_id']}{of_date}: {failure['sentence']}"
+
+
+def write_note(dag_run: DagRun) -> None:
+    """In the scheduler or the API server: gives a failed run its note. What a person wrote stays.
+
+    The last task's sentence holds the cause; where a run has no such task, the last one to fail tells it.
+    """
+    from airflow.models.dagrun import DagRunNote
+    from airflow.models.xcom import XComModel
+
+    with _session_of(dag_run) as session:
+        note = session.get(DagRunNote, dag_run.id)
+        if note is not None and not _is_ours(note.content):
+            return
+        query = XComModel.get_many(run_id=dag_run.run_id, key=KEY, dag_ids=dag_run.dag_id)
+        failures = [_deserialized(each) for each in session.scalars(query)]
+        if not failures:
+            return
+        last = max(failures, key=lambda each: each["at"])
+        refused = any(each["is_refused"] for each in failures)
+        text = f"{REFUSED if refused else FAILED}{last['sentence']}"[:LONGEST_NOTE]
+        if note is None:
+            note = DagRunNote(text)
+            note.dag_run_id = dag_run.id
+            session.add(note)
+        else:
+            note.content = text
+
+
+def forget_note(dag_run: DagRun) -> None:
+    """Of a run that was cleared and runs again, or has succeeded then."""
+    from airflow.models.dagrun import DagRunNote
+
+    with _session_of(dag_run) as session:
+        note = session.get(DagRunNote, dag_run.id)
+        if note is not None and note.content and _is_ours(note.content):
+            note.content = ""
+
+
+def _is_ours(note: str | None) -> bool:
+    return not note or note.startswith((FAILED, REFUSED))
+
+
+def _session_of(dag_run: DagRun) -> AbstractContextManager[Any]:
+    """That of the scheduler, which has locked the run's row: in another one, the note would wait for it for ever."""
+    from airflow.utils.session import create_session
+    from sqlalchemy.orm import object_session
+
+    session = object_session(dag_run)
+    return create_session() if session is None else nullcontext(session)
+
+
+def _deserialized(xcom: Any) -> Mapping[str, Any]:
+    from airflow.models.xcom import XComModel
+
+    value = XComModel.deserialize_value(xcom)
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def log_expected_without_stack(context: Any) -> None:
+    """Callback before a task begins: an error of this package ends the task's log with its sentence. The stack, which
+    says nothing more to whoever is on call, is logged at DEBUG."""
+    import structlog
+
+    # Changed in place: Airflow's logger of this task has the list already.
+    processors = structlog.get_config()["processors"]
+    if _sentence_instead_of_stack not in processors:
+        processors.insert(0, _sentence_instead_of_stack)
+
+
+def _sentence_instead_of_stack(
+    logger: Any, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    error = sys.exc_info()[1] if event.get("exc_info") is True else None
+    if error is not None and (is_expected(error) or (error.__cause__ and is_expected(error.__cause__))):
+        del event["exc_info"]
+        log.debug("The stack of what the task ends with", exc_info=error)
+        event["event"] = str(error)
+    return event
