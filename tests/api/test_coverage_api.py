@@ -29,7 +29,7 @@ def test_a_viewer_sees_the_page_and_may_start_nothing(airflow_api, login, source
     assert airflow_api.get(f"{PAGE}/decisions", headers=viewer).json() == {"decisions": []}
     cell = airflow_api.get(f"{PAGE}/cells/5/{days(1)[0]}", headers=viewer).json()
     assert cell["source_pageviews"] == 6
-    assert airflow_api.get(f"{PAGE}/actions", headers=viewer).json() == {"startable": []}
+    assert airflow_api.get(f"{PAGE}/actions", headers=viewer).json() == {"startable": [], "cancellable": []}
     # What the buttons would call.
     assert airflow_api.post(BACKFILL, json={"logical_date": None}, headers=viewer).status_code == 403
 

@@ -24,8 +24,8 @@ DAG_ID = "web_analytics_team_backfill"
 CurrentUser = GetUserDep
 
 
-def may(user: CurrentUser, method: Literal["GET", "POST"], dag_id: str) -> bool:
-    """Whether a person may see (GET) or start (POST) runs of a DAG."""
+def may(user: CurrentUser, method: Literal["GET", "POST", "PUT"], dag_id: str) -> bool:
+    """Whether a person may see (GET), start (POST) or end (PUT) runs of a DAG."""
     return get_auth_manager().is_authorized_dag(
         method=method,
         access_entity=DagAccessEntity.RUN,

@@ -36,6 +36,10 @@ from web_analytics.teams.selection import select_teams
 log = logging.getLogger(__name__)
 
 
+# Of the teams that a conf names, so many are told in the decision.
+TEAMS_IN_LOG = 100
+
+
 class BackfillIncomplete(RuntimeError):
     """At least one planned date was not published, or is not what the raw events say."""
 
@@ -136,7 +140,9 @@ def decide_run(detected: dict[str, Any]) -> dict[str, Any]:
         "plan_id": detected["plan_id"],
         "date_start": detected["date_start"],
         "date_end": detected["date_end"],
+        "states": detected["states"],
         "teams": detected["teams"],
+        "team_ids": list(conf.team_ids)[:TEAMS_IN_LOG],
         "missing_by_table": _missing_by_table(gaps),
         "min_missing_partitions": conf.min_missing_partitions,
     }

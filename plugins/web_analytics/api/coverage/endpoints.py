@@ -13,7 +13,7 @@ from airflow.exceptions import AirflowException
 from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from web_analytics.api.coverage import content
+from web_analytics.api.coverage import content, progress
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep, connect
 from web_analytics.api.limits import in_own_thread
 from web_analytics.api.problems import Problem
@@ -31,6 +31,8 @@ STATIC = Path(__file__).resolve().parent / "static"
 PREPARE_SECONDS = 600
 # The DAGs that the page has a button for.
 STARTABLE = ("web_analytics_backfill", "web_analytics_validate")
+# Those that build dates.
+BUILDERS = ("web_analytics_backfill", "web_analytics_team_backfill")
 NOT_ACCEPTABLE = {400: {"model": Problem, "description": "A value is not acceptable; the sentence names it."}}
 HEADERS = {
     "Content-Security-Policy": (
@@ -141,11 +143,43 @@ def decisions(clickhouse: ClickHouseDep) -> Response:
     return _answer({"decisions": content.read_decisions(clickhouse)}, clickhouse)
 
 
+@router.get("/status", dependencies=[Depends(unless_busy), Depends(reader)])
+@in_own_thread
+def status(clickhouse: ClickHouseDep, settings: SettingsDep, region: RegionDep) -> Response:
+    """What goes on: the newest decisions, the health verdict, and how far each backfill has come. Asked again and again."""
+    now = datetime.now(UTC)
+    return _answer(progress.read_status(clickhouse, settings, suffix_of(region), now), clickhouse)
+
+
+@router.get("/estimate", dependencies=[Depends(unless_busy), Depends(reader)], responses=NOT_ACCEPTABLE)
+@in_own_thread
+def estimate(
+    clickhouse: ClickHouseDep,
+    settings: SettingsDep,
+    date_start: date,
+    date_end: date,
+    team_ids: Annotated[str, Query(max_length=20_000)] = "",
+) -> Response:
+    """What building these dates would read, and how long it would take going by the newest runs."""
+    now = datetime.now(UTC)
+    try:
+        dates = content.range_to_show(now, settings, None, date_start, date_end)
+        teams = content.parse_team_ids(team_ids)
+    except BadSetting as error:
+        raise HTTPException(400, str(error)) from error
+    return _answer(progress.estimate(clickhouse, settings, dates, teams, now), clickhouse)
+
+
 @router.get("/actions", dependencies=[Depends(reader)])
 def actions(user: CurrentUser, region: RegionDep) -> dict[str, list[str]]:
-    """The DAGs that the reader may start: what the page has buttons for. Airflow asks again when one is started."""
+    """The DAGs that the reader may start, and those whose runs they may end: what the page has buttons for. Airflow
+    asks again when one is started or ended."""
     dag_ids = [dag_id + suffix_of(region) for dag_id in STARTABLE]
-    return {"startable": [dag_id for dag_id in dag_ids if may(user, "POST", dag_id)]}
+    builders = [dag_id + suffix_of(region) for dag_id in BUILDERS]
+    return {
+        "startable": [dag_id for dag_id in dag_ids if may(user, "POST", dag_id)],
+        "cancellable": [dag_id for dag_id in builders if may(user, "PUT", dag_id)],
+    }
 
 
 def prepare() -> None:

@@ -1,6 +1,7 @@
 // The buttons: each starts a DAG run through Airflow's public API, as the person who is logged in.
 
-import { STATES, Refused, addDays, airflowLink, count, daysOf, duration, element, get, ofRegion, plural, post, replace, runPath, taskPath } from "./page.js";
+import { STATES, Refused, addDays, airflowLink, count, daysOf, duration, element, get, ofRegion, own, plural, post, replace, runPath, taskPath } from "./page.js";
+import { isCancelled, whyFailed } from "./status.js";
 
 const BACKFILL = ofRegion("web_analytics_backfill");
 const VALIDATE = ofRegion("web_analytics_validate");
@@ -10,19 +11,27 @@ const DAYS_WITHOUT_CONSENT = 30;
 const LONGEST_RANGE = 365;
 const POLL_MILLISECONDS = 1000;
 const ENDED = ["success", "failed"];
+const IN_HAND = ["being started", "queued", "running"];
+// A run of the schedule builds so many dates; from there on a person is asked.
+const DATES_WITHOUT_QUESTION = 7;
 
 export class Actions {
-  // startable: ids of the DAGs that the reader may start; onEnded: called when a run has ended.
-  constructor(startable, onEnded) {
+  // startable: ids of the DAGs that the reader may start; onStarted, onEnded: called when a run was started and has ended.
+  constructor(startable, onStarted, onEnded) {
     this.startable = startable;
+    this.onStarted = onStarted;
     this.onEnded = onEnded;
     this.started = [];
     this.target = null;
     this.rebuild = false;
+    this.doubt = null;
   }
 
   // target: {teams: ids or null for all, first, last, end, counts: cells by state}, or why nothing can be built.
   aimAt(target) {
+    if (JSON.stringify(target) !== JSON.stringify(this.target)) {
+      this.doubt = null;
+    }
     this.target = target;
     this.draw();
   }
@@ -38,19 +47,7 @@ export class Actions {
       parts.push(element("p", { class: "hint" }, target.problem));
     } else if (target) {
       parts.push(element("p", { id: "target" }, describeTarget(target)));
-      const buttons = element("div", { class: "buttons" });
-      if (may(BACKFILL)) {
-        buttons.append(
-          element("button", { type: "button", id: "dry-run", onclick: () => this.start(BACKFILL, this.backfillConf(true), "Dry run") }, "Dry run"),
-          element("button", { type: "button", id: "backfill", class: "primary", onclick: () => this.start(BACKFILL, this.backfillConf(false), "Backfill") }, "Backfill these dates"),
-        );
-      }
-      if (may(VALIDATE)) {
-        buttons.append(
-          element("button", { type: "button", id: "validate", onclick: () => this.start(VALIDATE, validateConf(target), "Validation") }, "Validate"),
-        );
-      }
-      parts.push(buttons);
+      parts.push(...(this.doubt ? this.confirmation() : [this.buttons(may)]));
       if (may(BACKFILL)) {
         parts.push(
           element(
@@ -65,7 +62,7 @@ export class Actions {
           parts.push(element("p", { class: "hint" }, `One run builds at most the ${MOST_PARTITIONS} newest of these dates.`));
         }
         parts.push(
-          element("details", { class: "conf" }, element("summary", {}, "The run's conf"), element("pre", {}, asJson(this.backfillConf(false)))),
+          element("details", { class: "conf", id: "conf" }, element("summary", { id: "conf-summary" }, "The run's conf"), element("pre", {}, asJson(this.backfillConf(false)))),
         );
       }
     }
@@ -75,8 +72,83 @@ export class Actions {
     replace("actions", ...parts);
   }
 
+  buttons(may) {
+    const { target } = this;
+    const made = element("div", { class: "buttons" });
+    // A button that is off can still have the focus, which would be lost otherwise.
+    const button = (id, name, isOff, isPrimary, onclick) =>
+      element("button", { type: "button", id, class: isPrimary && !isOff ? "primary" : null, "aria-disabled": isOff ? "true" : null, onclick: () => isOff || onclick() }, name);
+    if (may(BACKFILL)) {
+      const isIdle = !this.rebuild && !gapsOf(target).length;
+      const isBusy = this.isBusy(BACKFILL, this.backfillConf(false));
+      const name = isIdle ? "Nothing to backfill here" : isBusy ? "Backfill is on its way" : this.rebuild ? "Rebuild these dates" : "Backfill these dates";
+      made.append(
+        button("dry-run", "Dry run", this.isBusy(BACKFILL, this.backfillConf(true)), false, () => this.start(BACKFILL, this.backfillConf(true), "Dry run")),
+        button("backfill", name, isIdle || isBusy, true, () => this.backfill()),
+      );
+    }
+    if (may(VALIDATE)) {
+      made.append(button("validate", "Validate", this.isBusy(VALIDATE, validateConf(target)), false, () => this.start(VALIDATE, validateConf(target), "Validation")));
+    }
+    return made;
+  }
+
+  // The same is asked for already: a second click starts nothing.
+  isBusy(dagId, conf) {
+    const text = asJson(conf);
+    return this.started.some((run) => run.dagId === dagId && asJson(run.conf) === text && IN_HAND.includes(run.state));
+  }
+
+  async backfill() {
+    const { target } = this;
+    if (daysOf(target.first, target.end).length <= DATES_WITHOUT_QUESTION) {
+      await this.start(BACKFILL, this.backfillConf(false), "Backfill");
+      return;
+    }
+    const doubt = { estimate: "Estimating what that takes…" };
+    this.doubt = doubt;
+    this.draw();
+    document.getElementById("confirm")?.focus();
+    try {
+      const asked = { date_start: target.first, date_end: target.end };
+      if (target.teams) {
+        asked.team_ids = target.teams.join(",");
+      }
+      doubt.estimate = describeEstimate(await get(own("/estimate", asked)), this.backfillConf(false).max_partitions);
+    } catch (error) {
+      doubt.estimate = `What that takes cannot be estimated: ${error.message}`;
+    }
+    if (this.doubt === doubt) {
+      this.draw();
+    }
+  }
+
+  confirmation() {
+    const done = (then) => () => {
+      this.doubt = null;
+      then();
+      this.draw();
+      document.getElementById("backfill")?.focus();
+    };
+    const button = (id, name, then, kind) => element("button", { type: "button", id, class: kind, onclick: done(then) }, name);
+    return [
+      element(
+        "div",
+        { class: "confirmation", role: "group", "aria-label": "Confirm the backfill" },
+        element("p", { id: "estimate", role: "status" }, this.doubt.estimate),
+        element(
+          "div",
+          { class: "buttons" },
+          button("confirm", this.rebuild ? "Rebuild all of it" : "Backfill all of it", () => this.start(BACKFILL, this.backfillConf(false), "Backfill"), "primary"),
+          button("decline", "Not now", () => {}, null),
+        ),
+      ),
+    ];
+  }
+
   setRebuild(rebuild) {
     this.rebuild = rebuild;
+    this.doubt = null;
     this.draw();
   }
 
@@ -119,6 +191,7 @@ export class Actions {
       return;
     }
     this.draw();
+    this.onStarted();
     await this.follow(run);
   }
 
@@ -130,6 +203,7 @@ export class Actions {
         const now = await get(path);
         const changed = now.state !== run.state;
         run.state = now.state;
+        run.ended = now;
         if (now.state !== "queued") {
           run.isPaused = false;
         }
@@ -152,7 +226,7 @@ export class Actions {
     if (run.dagId === BACKFILL && run.state === "success") {
       run.note = await outcome(run, path);
     } else if (run.state === "failed") {
-      run.note = "Its red tasks say why; the name above opens the run.";
+      run.note = `${isCancelled(run.ended) ? "" : "Why: "}${whyFailed(run.ended)}`;
     }
     this.draw();
     this.onEnded(run);
@@ -203,8 +277,19 @@ function describeTarget(target) {
   const days = daysOf(target.first, target.end).length;
   const when = days === 1 ? target.first : `${target.first} to ${target.last}, ${days} days`;
   const who = target.teams === null ? "all enabled teams" : target.teams.length === 1 ? `team ${target.teams[0]}` : `${count(target.teams.length)} teams`;
-  const gaps = STATES.filter((state) => state.gap && target.counts[state.code]).map((state) => `${count(target.counts[state.code])} ${state.name}`);
+  const gaps = gapsOf(target);
   return `${when}; ${who}; ${gaps.length ? gaps.join(", ") : "no gap"}`;
+}
+
+function gapsOf(target) {
+  return STATES.filter((state) => state.gap && target.counts[state.code]).map((state) => `${count(target.counts[state.code])} ${state.name}`);
+}
+
+function describeEstimate(told, mostDates) {
+  const dates = Math.min(told.dates, mostDates);
+  const share = told.dates ? dates / told.dates : 0;
+  const time = told.seconds === null ? "how long is not known, since no run of the last two days has built a date" : `about ${duration(told.seconds * share)}, going by the newest runs`;
+  return `Up to ${plural(dates, "date")} of ${plural(told.teams, "team")}: it reads about ${count(Math.round(told.rows * share))} rows; ${time}.`;
 }
 
 function validateConf(target) {

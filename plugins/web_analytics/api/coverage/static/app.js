@@ -5,8 +5,12 @@ import { describeCell, describeMany, describeNothing } from "./details.js";
 import { HeatMap, gapRanges } from "./heatmap.js";
 import { REGION, STATES, addDays, ago, airflowLink, count, element, get, moment, ofRegion, own, plural, replace, runPath } from "./page.js";
 import { showRuns } from "./runs.js";
+import { Status } from "./status.js";
 
 const PAGE_SIZE = 25;
+// After so long without an answer the reader is told; in the background the old verdict stays as long.
+const PATIENCE_SECONDS = 5;
+const LONGEST_RANGE = 366;
 // web_analytics_backfill looks every 6 hours.
 const DETECTION_HOURS = 8;
 const form = document.getElementById("filters");
@@ -56,9 +60,16 @@ function aim(selection) {
 
 // ---- reading
 
-async function load() {
+// quietly: what is shown is most likely still right, as after a poll; it stays for a moment.
+async function load(quietly = false) {
   const request = (latest += 1);
   document.body.classList.add("loading");
+  const isShown = Boolean(data);
+  const since = new Date();
+  const timers = [
+    setTimeout(() => tellWaiting("Reading the state of the tables…"), quietly ? 1000 : 0),
+    setTimeout(() => tellWaiting(`ClickHouse has not answered for ${PATIENCE_SECONDS} seconds. ${isShown ? `What the map shows was read before ${since.toISOString().slice(11, 16)} UTC and may be out of date.` : "Nothing can be shown until it does."}`), 1000 * PATIENCE_SECONDS),
+  ];
   try {
     const answer = await get(own("/data", query));
     if (request !== latest) {
@@ -72,7 +83,6 @@ async function load() {
     data = answer;
     replace("error");
     fillForm();
-    drawVerdict();
     drawLegend(data.teams);
     drawAsOf();
     drawBanner();
@@ -80,22 +90,33 @@ async function load() {
     performance.mark("coverage-drawn");
     drawPager();
     drawGaps();
+    timers.forEach(clearTimeout);
+    drawVerdict();
     if (!map.selected) {
       selected(null, null);
     }
   } catch (error) {
     if (request === latest) {
+      timers.forEach(clearTimeout);
       replace("error", error.message);
-      replace("verdict", `The state of the tables could not be read${data ? "; what is shown was read before" : ""}.`);
+      tellWaiting(`The state of the tables could not be read${data ? "; what is shown was read before" : ""}.`);
       if (!data) {
         form.team_ids.value = query.get("team_ids") ?? "";
       }
     }
   } finally {
+    timers.forEach(clearTimeout);
     if (request === latest) {
       document.body.classList.remove("loading");
     }
   }
+}
+
+// Instead of a verdict that may not hold any more.
+function tellWaiting(sentence) {
+  const place = replace("verdict", sentence);
+  place.classList.remove("bad");
+  replace("as-of");
 }
 
 function navigate(changes) {
@@ -188,7 +209,7 @@ function drawBanner() {
     "run-banner",
     "Dates of the run ",
     airflowLink(runPath(dagId, runId), runId),
-    dates.length ? `: ${dates.join(", ")}. They are marked in the map. ` : ": none; it built nothing. ",
+    dates.length ? `: ${dates.join(", ")}. They are marked in the map. ` : ": it has worked on no date. ",
     element("button", { type: "button", class: "link", onclick: () => navigate({ dag_id: null, run_id: null }) }, "Show all"),
   );
 }
@@ -255,23 +276,49 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   const [first, last] = [form.date_start.value, form.date_last.value];
   const isShown = data && first === data.date_start && last === addDays(data.date_end, -1);
+  const problem = isShown ? "" : problemOf(first, last);
+  if (problem) {
+    replace("error", problem);
+    return;
+  }
   const range = isShown ? {} : { days: null, date_start: first, date_end: last && addDays(last, 1), dag_id: null, run_id: null };
   navigate({ ...range, team_ids: form.team_ids.value.trim(), page: null });
 });
 
-document.getElementById("refresh").addEventListener("click", refresh);
+// In the words that were typed: the page's address has the day after the last one.
+function problemOf(first, last) {
+  if (!first || !last) {
+    return "Give both days, the first and the last one.";
+  }
+  if (last < first) {
+    return `The last day, ${last}, is before the first one, ${first}.`;
+  }
+  const days = (Date.parse(last) - Date.parse(first)) / 86400000 + 1;
+  return days > LONGEST_RANGE ? `${first} to ${last} are ${count(days)} days; at most ${LONGEST_RANGE} are shown at a time.` : "";
+}
 
-function refresh() {
+document.getElementById("refresh").addEventListener("click", () => {
   load();
   runsAgain();
-}
+  status.look();
+});
 
 function runsAgain() {
   return showRuns((dagId, runId) => {
     navigate({ days: null, date_start: null, date_end: null, page: null, dag_id: dagId, run_id: runId });
     document.querySelector("h1").scrollIntoView();
-  });
+  }, (run) => status.failed(run));
 }
+
+// ---- what goes on
+
+const status = new Status(
+  () => {
+    load(true);
+    runsAgain();
+  },
+  (dates) => map.showBuilding(dates),
+);
 
 // ---- start
 
@@ -281,9 +328,15 @@ if (!query.has("page_size")) {
 drawLegend([]);
 load();
 runsAgain();
+status.look();
 get(own("/actions")).then(
   (answer) => {
-    actions = new Actions(answer.startable, refresh);
+    status.cancellable = answer.cancellable;
+    actions = new Actions(answer.startable, () => status.look(), () => {
+      load(true);
+      runsAgain();
+      status.look();
+    });
     aim(map.selected ? map.describe() : null);
   },
   (error) => replace("error", error.message),

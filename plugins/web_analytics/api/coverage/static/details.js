@@ -68,7 +68,7 @@ function numbersOf(cell) {
       line("stored pageviews", (each) => count(each.pageviews)),
       line("sessions", (each) => count(each.sessions)),
       line("rows", (each) => count(each.rows)),
-      line("built", (each) => (each.built_at ? [moment(each.built_at), each.rows_are_gone ? "; its rows are gone since" : ""] : "never")),
+      line("built", (each) => (each.built_at ? [moment(each.built_at), whyNotHere(each)] : "never")),
       line("by run", (each) => (each.run_id ? runLink(each.dag_id, each.run_id) : "–")),
     ),
   );
@@ -84,6 +84,14 @@ function numbersOf(cell) {
     );
   }
   return parts;
+}
+
+// Built, and yet the table has no row of it.
+function whyNotHere(table) {
+  if (table.rows_are_gone) {
+    return "; its rows are gone since";
+  }
+  return table.state === "missing" && !table.rows ? "; there was no pageview then" : "";
 }
 
 function failure(row) {

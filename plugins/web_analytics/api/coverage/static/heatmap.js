@@ -10,6 +10,7 @@ const NARROWEST = 7;
 const WIDEST = 30;
 // From here on a cell has room for its glyph, and a column for its day of the month.
 const WIDE = 13;
+const NOW = { "": "", building: ", being built now", waiting: ", waits for another run" };
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 export class HeatMap {
@@ -19,6 +20,7 @@ export class HeatMap {
     this.tip = tip;
     this.onSelect = onSelect;
     this.data = null;
+    this.building = new Map();
     // A finger that scrolls presses too: it selects where it taps.
     place.addEventListener("pointerdown", (event) => event.pointerType === "mouse" && this.pressed(event));
     place.addEventListener("click", (event) => event.pointerType !== "mouse" && this.pressed(event));
@@ -56,6 +58,7 @@ export class HeatMap {
     if (this.rows.length) {
       this.rows[0][this.rows[0].length - 1].tabIndex = 0;
     }
+    this.showBuilding(this.building);
     if (kept) {
       this.restore(kept);
     }
@@ -138,6 +141,34 @@ export class HeatMap {
     document.querySelector(".map").classList.toggle("wide", width >= WIDE);
   }
 
+  // dates: what Status.building() gives: gap cells of these dates that a run is at work on, or all cells where it rebuilds.
+  showBuilding(dates) {
+    this.building = dates;
+    if (!this.data) {
+      return;
+    }
+    for (const header of this.table.querySelectorAll("th[data-day]")) {
+      header.classList.toggle("building", dates.has(header.dataset.day));
+    }
+    for (const row of this.rows) {
+      for (const cell of row) {
+        const state = this.buildingState(cell);
+        cell.classList.toggle("building", state === "building");
+        cell.classList.toggle("waiting", state === "waiting");
+      }
+    }
+  }
+
+  buildingState(cell) {
+    const build = this.building.get(this.days[cell.column]);
+    const team = this.teamOf(cell.row);
+    if (!build || !team.enabled || (build.teams && !build.teams.includes(team.team_id))) {
+      return "";
+    }
+    const state = this.stateOf(cell.row, cell.column);
+    return state.gap || (build.rebuilds && state.name === "complete") ? (build.waits ? "waiting" : "building") : "";
+  }
+
   // ---- what a cell is
 
   teamOf(row) {
@@ -152,7 +183,7 @@ export class HeatMap {
     const state = this.stateOf(cell.row, cell.column);
     const day = this.days[cell.column];
     const table = TABLES[cell.row % TABLES.length].short;
-    return `team ${this.teamOf(cell.row).team_id}, ${table}, ${weekday(day)} ${day}: ${state.name} (${state.hint})`;
+    return `team ${this.teamOf(cell.row).team_id}, ${table}, ${weekday(day)} ${day}: ${state.name} (${state.hint})${NOW[this.buildingState(cell)]}`;
   }
 
   // ---- selecting

@@ -57,8 +57,9 @@ async function request(path, options, triesLeft = TRIES - 1) {
 
 export const get = (path) => request(path);
 // body: JSON as text.
-export const post = (path, body) =>
-  request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+const send = (method) => (path, body) => request(path, { method, headers: { "Content-Type": "application/json" }, body });
+export const post = send("POST");
+export const patch = send("PATCH");
 
 // The region that the page shows; "" is the connection without one. Another one is another address.
 export const REGION = new URLSearchParams(location.search).get("region") ?? "";
@@ -89,10 +90,19 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// What had the focus keeps it, and what was open stays open, as far as it has an id and is still there.
 export function replace(id, ...children) {
   const place = document.getElementById(id);
+  const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
+  const open = [...place.querySelectorAll("details[open][id]")].map((each) => each.id);
   place.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
   place.hidden = place.childNodes.length === 0;
+  for (const each of open) {
+    document.getElementById(each)?.setAttribute("open", "");
+  }
+  if (focused) {
+    document.getElementById(focused)?.focus({ preventScroll: true });
+  }
   return place;
 }
 

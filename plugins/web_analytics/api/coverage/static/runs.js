@@ -1,6 +1,7 @@
 // The newest runs, from Airflow, with what each decided, from ClickHouse.
 
-import { airflowLink, count, duration, element, get, moment, ofRegion, own, plural, post, replace, runLink, runPath, taskPath } from "./page.js";
+import { airflowLink, count, duration, element, get, moment, ofRegion, own, plural, post, replace, runPath, taskPath } from "./page.js";
+import { isCancelled, isRefused, whyFailed } from "./status.js";
 
 const NEWEST_RUNS = 100;
 const SHOWN_AT_FIRST = 15;
@@ -12,11 +13,11 @@ const DAG_IDS = [...BACKFILLS, VALIDATE, ofRegion("web_analytics_cleanup")];
 
 let showsAll = false;
 
-export async function showRuns(onShowDates) {
-  const [runs, decisions, dag] = await Promise.allSettled([
+// onFailed(run): of the newest runs one that failed last, since when none of its DAG has succeeded; null without one.
+export async function showRuns(onShowDates, onFailed) {
+  const [runs, decisions] = await Promise.allSettled([
     post("/api/v2/dags/~/dagRuns/list", JSON.stringify({ dag_ids: DAG_IDS, order_by: "-run_after", page_limit: NEWEST_RUNS })),
     get(own("/decisions")),
-    get(`/api/v2/dags/${BACKFILL}`),
   ]);
   const decided = new Map();
   if (decisions.status === "fulfilled") {
@@ -26,8 +27,6 @@ export async function showRuns(onShowDates) {
         decided.set(key, decision);
       }
     }
-    const all = decisions.value.decisions;
-    showLastDecision(all.find((each) => each.dag_id === BACKFILL) ?? all[0], dag.value?.is_paused);
   }
   if (runs.status === "rejected") {
     replace("run-summary", `The runs cannot be read: ${runs.reason.message}`);
@@ -38,6 +37,11 @@ export async function showRuns(onShowDates) {
   const problem = decisions.status === "rejected" ? ` The decisions cannot be read: ${decisions.reason.message}` : "";
   replace("run-summary", summary(list) + problem);
   draw(list, decided, onShowDates);
+  onFailed(list.find((run) => run.state === "failed" && !isCancelled(run) && isNewestOfItsKind(run, list)) ?? null);
+}
+
+function isNewestOfItsKind(run, list) {
+  return list.find((each) => each.dag_id === run.dag_id && ["success", "failed"].includes(each.state)) === run;
 }
 
 function draw(list, decided, onShowDates) {
@@ -88,40 +92,36 @@ function line(run, decision, longest, onShowDates) {
 }
 
 function reasonOf(run, decision) {
+  if (run.state === "failed") {
+    const word = isRefused(run) ? "refused" : isCancelled(run) ? "cancelled" : "failed";
+    return [element("strong", { class: "bad" }, word), `: ${whyFailed(run).replace(/^Cancelled /, "")}`];
+  }
   if (!decision) {
-    const isDry = run.conf?.dry_run && BACKFILLS.includes(run.dag_id);
-    return isDry ? ["dry run: ", airflowLink(taskPath(run.dag_id, run.dag_run_id, run.dag_id === BACKFILL ? "decide" : "plan"), "its decision")] : ["–"];
+    if (run.conf?.dry_run && BACKFILLS.includes(run.dag_id)) {
+      return ["dry run, nothing was changed: ", airflowLink(taskPath(run.dag_id, run.dag_run_id, run.dag_id === BACKFILL ? "decide" : "plan"), "what it would do")];
+    }
+    return [{ success: "done", running: "at work", queued: "waits for its turn" }[run.state] ?? run.state];
   }
   const left = decision.dates_left ? `; ${plural(decision.dates_left, "date")} left to the next run` : "";
   return [element("strong", {}, decision.status), `: ${decision.reason}${left}`];
 }
 
-function showLastDecision(decision, isPaused) {
-  const said = decision
-    ? [
-        `The last run of ${decision.dag_id} decided, `,
-        moment(decision.logged_at),
-        ": ",
-        element("strong", {}, decision.status),
-        `. ${decision.reason}. `,
-        runLink(decision.dag_id, decision.run_id, "Open the run"),
-      ]
-    : ["No run has decided anything yet."];
-  const paused = isPaused ? [" ", element("strong", { class: "paused" }, `${BACKFILL} is paused: `), airflowLink(`/dags/${BACKFILL}`, "unpause it"), "."] : [];
-  replace("last-decision", ...said, ...paused);
-}
-
+// Of backfills that were to build something: a dry run, a conf that was refused and a run that a person ended say nothing
+// of how well they go.
 function summary(list) {
   const ended = list.filter((run) => BACKFILLS.includes(run.dag_id) && ["success", "failed"].includes(run.state));
-  if (!ended.length) {
-    return "No backfill has ended yet.";
+  const counted = ended.filter((run) => !run.conf?.dry_run && !isRefused(run) && !isCancelled(run));
+  const left = ended.length - counted.length;
+  const others = left ? ` Not counted: ${plural(left, "dry run, refused or cancelled run", "dry runs, refused and cancelled runs")}.` : "";
+  if (!counted.length) {
+    return `No backfill has ended yet.${others}`;
   }
-  const succeeded = ended.filter((run) => run.state === "success").length;
-  const times = ended.map((run) => run.duration ?? 0).sort((a, b) => a - b);
+  const succeeded = counted.filter((run) => run.state === "success").length;
+  const times = counted.map((run) => run.duration ?? 0).sort((a, b) => a - b);
   const median = times[Math.floor((times.length - 1) / 2)];
-  const rate = Math.floor((succeeded / ended.length) * 100);
+  const rate = Math.floor((succeeded / counted.length) * 100);
   return (
-    `Of the last ${plural(ended.length, "backfill run")}, ${count(succeeded)} succeeded (${rate} %). ` +
-    `A run took ${duration(median)} (median), the longest ${duration(times[times.length - 1])}.`
+    `Of the last ${plural(counted.length, "backfill run")}, ${count(succeeded)} succeeded (${rate} %). ` +
+    `A run took ${duration(median)} (median), the longest ${duration(times[times.length - 1])}.${others}`
   );
 }
