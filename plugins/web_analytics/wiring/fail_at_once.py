@@ -15,6 +15,14 @@ from web_analytics.errors import is_expected, permanent
 from web_analytics.reporting import failures
 
 
+def _context() -> Any:
+    """None where the function is called outside a task."""
+    try:
+        return get_current_context()
+    except RuntimeError:
+        return None
+
+
 def failing_at_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function of a task, whose permanent errors use up no retry.
 
@@ -27,7 +35,7 @@ def failing_at_once(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         except Exception as error:
             if is_expected(error):
-                failures.remember(get_current_context(), error)
+                failures.remember(_context(), error)
             known = permanent(error)
             if known is None:
                 raise
