@@ -1,5 +1,5 @@
 -- Lists the teams of a build.
--- Parameters: none. External table planned_teams (team_id).
+-- Parameters: none. External table selected_teams (team_id).
 INSERT INTO {{ build_teams }} (team_id)
 SELECT toUInt64(team_id)
-FROM planned_teams
+FROM selected_teams

@@ -12,11 +12,10 @@ from web_analytics import validation
 from web_analytics.build import locks, steps
 from web_analytics.build.locks import Owner, RunActivity
 from web_analytics.build.steps import Day, Staged
-from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.settings import Settings
 from web_analytics.tables import BOUNCES, STATS, TABLES
-from web_analytics.teams.selection import TeamSelection
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ def adopt_day(
                     "build/list_unrecorded_teams",
                     day.day,
                     {"stats": STATS.name, "bounces": BOUNCES.name},
-                    external_tables=[TeamSelection(frozenset(team_ids)).as_external_table()],
+                    external_tables=[teams_table(team_ids)],
                 )
             ]
             if not unrecorded:

@@ -19,6 +19,7 @@ from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.settings import Settings
 from web_analytics.tables import BUILT_TABLES
 from web_analytics.teams import registry
+from web_analytics.text_tables import text_table
 
 log = logging.getLogger(__name__)
 
@@ -61,17 +62,12 @@ def stored_days(clickhouse: ClickHouse, team_id: int, dates: DateRange) -> list[
 
 def describe(stored: Sequence[StoredDay]) -> str:
     """An aligned table with a line of totals for each table."""
-    lines = [f"{'date':<12}{'table':<30}{'rows':>10}{'pageviews':>12}"]
-    lines += [
-        f"{each.day:<12}{each.table_name:<30}{each.row_count:>10}{each.pageviews:>12}" for each in stored
-    ]
+    rows = [(each.day, each.table_name, each.row_count, each.pageviews) for each in stored]
     for table in BUILT_TABLES:
         of_table = [each for each in stored if each.table_name == table.name]
-        lines.append(
-            f"{f'{len(of_table)} days':<12}{table.name:<30}{sum(each.row_count for each in of_table):>10}"
-            f"{sum(each.pageviews for each in of_table):>12}"
-        )
-    return "\n".join(lines)
+        totals = sum(each.row_count for each in of_table), sum(each.pageviews for each in of_table)
+        rows.append((f"{len(of_table)} days", table.name, *totals))
+    return text_table(("date", "table", "rows", "pageviews"), rows)
 
 
 def fingerprint_others(

@@ -18,7 +18,7 @@ from typing import Any
 from web_analytics.build import locks
 from web_analytics.build.locks import PUBLISH, STAGE, UNKNOWN_TABLE, Lock, LockLost, Owner, RunActivity, Try
 from web_analytics.clickhouse import sql
-from web_analytics.clickhouse.connection import ClickHouse, external_table, teams_table
+from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.clickhouse.history import TaskIdentity, attempt
 from web_analytics.detection import activity as source_activity
 from web_analytics.errors import QueryFailed
@@ -347,7 +347,7 @@ def create_teams(clickhouse: ClickHouse, teams: str, team_ids: Iterable[int]) ->
     clickhouse.run(
         "build/fill_build_teams",
         names={"build_teams": teams},
-        external_tables=[external_table("planned_teams", "team_id", "Int64", team_ids)],
+        external_tables=[teams_table(team_ids)],
     )
 
 
@@ -412,7 +412,7 @@ def _of_selected(clickhouse: ClickHouse, day: Day, selected: Collection[int] | N
     """The day with a list of those of its teams that are still selected; the same day where all are."""
     if selected is None:
         return day
-    now_selected = [external_table("selected_teams", "team_id", "Int64", sorted(selected))]
+    now_selected = [teams_table(selected)]
     names: sql.Names = {"build_teams": day.staged.teams}
     left_out = clickhouse.query("build/count_left_out", names=names, external_tables=now_selected)[0]["teams"]
     if not left_out:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from web_analytics.clickhouse.connection import ClickHouse, teams_table
+from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.errors import BadSetting
 from web_analytics.parsers import team_id
 from web_analytics.settings import Settings
@@ -57,9 +57,6 @@ class TeamSelection:
             log.info("Team selection: %s gave %d teams.", strategy, teams)
         if self.not_yet_rolled_out:
             log.info("WEB_ANALYTICS_ROLLOUT_PERCENT leaves out %d teams.", self.not_yet_rolled_out)
-
-    def as_external_table(self) -> dict:
-        return teams_table(self.team_ids)
 
 
 class TeamSelectionFailed(RuntimeError):
