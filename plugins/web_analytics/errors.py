@@ -118,6 +118,7 @@ CODES: dict[int | str, Code] = {
     516: _never("user or password is wrong", "Check login and password of the connection."),
     745: _statement("the server is overloaded"),
     999: _statement("Keeper is not available at this moment"),
+    "another_version": _never("what another version of the package has staged has to be staged anew"),
     "approval_outdated": _never("a person has to see and approve it again"),
     "backfill_incomplete": _never("the tasks of the dates were tried already"),
     "bad_setting": _never("a setting or the run's conf has to be changed first"),

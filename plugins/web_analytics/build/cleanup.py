@@ -115,7 +115,9 @@ def publish(
     :returns: how many other teams each table holds, all unchanged.
     :raises ApprovalOutdated: the tables hold other rows of the team than those; nothing was deleted.
     :raises CleanupFailed: other teams changed meanwhile, which the lock and the verified clone rule out.
+    :raises StagedByAnotherVersion: the package was replaced since the date was prepared.
     """
+    emptied.check_version()
     with steps.owned(emptied.partition_date):
         made, own = locks.begin(clickhouse, emptied.lock, task, PUBLISH, [emptied.staged.teams, *fresh])
         dates = DateRange(emptied.partition_date, emptied.partition_date + ONE_DAY)

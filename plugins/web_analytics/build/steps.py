@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
+from web_analytics import __version__
 from web_analytics.build import locks
 from web_analytics.build.locks import PUBLISH, STAGE, UNKNOWN_TABLE, Lock, LockLost, Owner, RunActivity, Try
 from web_analytics.clickhouse import sql
@@ -48,6 +49,12 @@ class PublishedDiffers(RuntimeError):
     code = "published_differs"
 
 
+class StagedByAnotherVersion(RuntimeError):
+    """The package was replaced while the date was being built: Airflow pins the DAG file of a run, not what it imports."""
+
+    code = "another_version"
+
+
 @dataclass(frozen=True)
 class Staged:
     """The tables of one staging of a day.
@@ -72,10 +79,12 @@ class Build:
     """One build of one date: its lock, and the try that has staged it.
 
     :ivar staged_by: the name of that try.
+    :ivar version: the package's, by which it was staged.
     """
 
     lock: Lock
     staged_by: str
+    version: str = __version__
 
     @property
     def partition_date(self) -> date:
@@ -101,6 +110,7 @@ class Build:
             "partition_date": self.partition_date.isoformat(),
             "token": self.token,
             "staged_by": self.staged_by,
+            "version": self.version,
             **asdict(self.lock.owner),
         }
 
@@ -108,7 +118,16 @@ class Build:
     def from_xcom(cls, value: Mapping[str, str]) -> Build:
         owner = Owner(value["dag_id"], value["run_id"], value["deployment"])
         lock = Lock(date.fromisoformat(value["partition_date"]), owner, value["token"])
-        return cls(lock, value["staged_by"])
+        return cls(lock, value["staged_by"], value["version"])
+
+    def check_version(self) -> None:
+        """:raises StagedByAnotherVersion: what was staged is not this version's to go on with."""
+        if self.version != __version__:
+            raise StagedByAnotherVersion(
+                f"{self.partition_date} was staged by version {self.version} of the package, and this task is of version "
+                f"{__version__}. Nothing is published by this task. The next run, or this one once the tasks of the date "
+                "are cleared, stages the date anew."
+            )
 
 
 @contextlib.contextmanager
@@ -184,7 +203,9 @@ def insert(clickhouse: ClickHouse, task: TaskIdentity, build: Build, table: PreA
     """Aggregates the staged sessions into a fresh table with the target's definition.
 
     :returns: the name of the fresh table, which publishing takes over.
+    :raises StagedByAnotherVersion: the package was replaced since the date was staged.
     """
+    build.check_version()
     made, _ = locks.begin(clickhouse, build.lock, task, f"insert_{table.short_name}")
 
     def insert_anew() -> str:
@@ -214,7 +235,9 @@ def publish(
         it was filled anew. What was published before of these teams is as it was; the others are published.
     :raises PublishedDiffers: a table does not hold what was published; the day is inconsistent.
     :raises LockLost: the date is another run's or a newer try's.
+    :raises StagedByAnotherVersion: the package was replaced since the date was staged.
     """
+    build.check_version()
     with attempt(clickhouse, task, build.partition_date) as logged, owned(build.partition_date):
         made, own = locks.begin(clickhouse, build.lock, task, PUBLISH, [build.staged.teams, *fresh])
         handed_on = build.staged
