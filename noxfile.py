@@ -9,6 +9,9 @@ import nox
 
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_existing_virtualenvs = True
+# A leg that is asked for and has no Python has not been run.
+nox.options.error_on_missing_interpreters = True
+nox.options.download_python = "never"
 
 TOOLS = ("chdb>=4.4,<5", "pytest>=9", "pytest-xdist>=3", "hypothesis>=6")
 TESTS = (

@@ -51,6 +51,10 @@ def _statement(meaning: str, advice: str = "") -> Code:
     return Code(meaning, Again.STATEMENT, advice)
 
 
+NATIVE_PORT = (
+    "Check the connection's port: the native one is 9000, or 9440 with TLS; 8123 and 8443 speak HTTP."
+)
+
 # A code that is not listed is tried again by Airflow, as anything unknown is. Of the codes of ClickHouse that may pass,
 # those whose cause is known at once are repeated within the try.
 CODES: dict[int | str, Code] = {
@@ -73,8 +77,8 @@ CODES: dict[int | str, Code] = {
     81: _never(
         "the database does not exist", "Check the schema of the connection: it is the name of the database."
     ),
-    101: _statement("the connection broke"),
-    102: _statement("the connection broke"),
+    101: _statement("the connection broke", NATIVE_PORT),
+    102: _statement("the connection broke", NATIVE_PORT),
     115: _never("the server does not know a setting"),
     159: _next_try(
         "the query took too long, perhaps only now",
