@@ -15,8 +15,12 @@ asset `web_analytics_backfill_decision`.
 nothing, `{"team_ids": [12], "min_missing_partitions": 1}`, or
 `{"date_start": "2026-01-01", "date_end": "2026-01-08", "rebuild": true}` (date_end is excluded).
 
-**If a run fails:** `summarise` names the dates that were not built, or that are not what the raw events say. Open
-the red task of such a date. Clearing it, or just the next run, builds the date; running anything twice never doubles a
+**Not by Airflow's own Backfill** (Trigger › Backfill, `airflow backfill create`): it starts one run for each past slot of
+the schedule, and each of them looks at the same last days. To fill past days, trigger one run with `date_start` and
+`date_end`.
+
+**If a run fails:** its note and `summarise` name the dates that were not built, or that are not what the raw events say,
+with the cause. Clearing it, or just the next run, builds the date; running anything twice never doubles a
 number. A message that a date is locked names the run that holds it.
 """
 

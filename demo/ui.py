@@ -9,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Generator
 from pathlib import Path
 
 DEFAULT_PORT = 8080
 STOP_SECONDS = 10
+LOOK_SECONDS = 1
 
 
 @contextlib.contextmanager
@@ -69,6 +71,19 @@ def environment(checkout: Path, port: int, connection_uri: str) -> dict[str, str
     }
 
 
+def _is_up(airflow: subprocess.Popen, address: str) -> bool:
+    """Waits until it answers; False where it has ended before."""
+    while airflow.poll() is None:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{address}/api/v2/monitor/health", timeout=5),
+        ):
+            return True
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            airflow.wait(LOOK_SECONDS)
+    return False
+
+
 def run(checkout: Path, connection_uri: str, wanted_port: int = DEFAULT_PORT) -> None:
     """``bin/airflow standalone`` until interrupted; ClickHouse stays.
 
@@ -77,16 +92,33 @@ def run(checkout: Path, connection_uri: str, wanted_port: int = DEFAULT_PORT) ->
     end either while a task waits for the API server, which ends at the same time: hence the deadline.
     """
     port = free_port(int(os.environ.get("AIRFLOW__API__PORT", wanted_port)))
-    print(f"Airflow comes up at http://127.0.0.1:{port}, every visitor an admin; Ctrl-C ends it.", flush=True)
-    airflow = subprocess.Popen(
-        [checkout / "bin" / "airflow", "standalone"],
-        env=environment(checkout, port, connection_uri),
-        start_new_session=True,
+    address, settings = f"http://127.0.0.1:{port}", environment(checkout, port, connection_uri)
+    home = Path(settings["AIRFLOW_HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "standalone.log"
+    print(
+        f"Airflow comes up at {address}, which takes about half a minute. What it says is in {log}.",
+        flush=True,
     )
+    with log.open("wb") as output:
+        airflow = subprocess.Popen(
+            [checkout / "bin" / "airflow", "standalone"],
+            env=settings,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, signal.default_int_handler)
     try:
+        if _is_up(airflow, address):
+            print(
+                f"Airflow is up, every visitor an admin: {address}\n"
+                f"The coverage page: {address}/plugin/web-analytics-coverage\nCtrl-C ends it.",
+                flush=True,
+            )
         airflow.wait()
+        raise RuntimeError(f"Airflow has ended by itself; {log} says why.")
     except KeyboardInterrupt:
         print(f"Airflow ends; tasks that still run have {STOP_SECONDS} s.", flush=True)
         airflow.send_signal(signal.SIGINT)

@@ -341,3 +341,11 @@ def test_unpausing_waits_for_the_next_slot(backfill):
     restriction = TimeRestriction(earliest=None, latest=None, catchup=False)
     first = backfill.timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
     assert first.run_after > datetime.now(UTC)
+
+
+def test_the_form_has_titles_and_kinds_are_selected_from_a_list(dag_bag):
+    for dag in dag_bag.dags.values():
+        for name in dag.params:
+            assert dag.params.get_param(name).schema["title"], (dag.dag_id, name)
+    kinds = dag_bag.dags["web_analytics_backfill"].params.get_param("kinds").schema
+    assert kinds["examples"] == ["missing", "inconsistent", "stale", "orphan"]

@@ -74,6 +74,9 @@ def test_what_a_newcomer_types(checkout, shell):
         assert started.poll() is None, log.read_text()
         airflow = AirflowApi(address[1])
         wait_for(airflow.is_healthy, 120, "a healthy Airflow")
+        # The addresses come last, and nothing of Airflow's own log after them.
+        wait_for(lambda: log.read_text().endswith("Ctrl-C ends it.\n"), 30, "the addresses")
+        assert f"{address[1]}/plugin/web-analytics-coverage" in log.read_text()
         airflow.token = airflow.call("GET", "/auth/token")["access_token"]
         wait_for(lambda: len(airflow.dags()) == 7, 60, "the DAGs")
         paused = {dag_id for dag_id, dag in airflow.dags().items() if dag["is_paused"]}

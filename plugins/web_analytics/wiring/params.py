@@ -13,5 +13,15 @@ def params_of(conf: type[Conf]) -> dict[str, Param]:
     for each in conf.params():
         default = {} if each.default is REQUIRED else {"default": each.default}
         section = {} if each.section is None else {"section": each.section}
-        params[each.name] = Param(**default, description=each.meaning, **each.schema, **section)
+        choices = each.schema.get("items", {}).get("enum")
+        # With examples, the form of a list is a selection of them instead of lines of text.
+        examples = {"examples": list(choices)} if choices else {}
+        params[each.name] = Param(
+            **default,
+            title=each.name.replace("_", " ").capitalize(),
+            description=each.meaning,
+            **each.schema,
+            **examples,
+            **section,
+        )
     return params
