@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from embedded_clickhouse import server as embedded
 from embedded_clickhouse.__main__ import main
 from embedded_clickhouse.errors import EngineError
@@ -157,6 +159,14 @@ class FaultyConnection(embedded.Connection):
         return sql
 
     def _after(self, fault: dict[str, Any]) -> None:
+        if fault["action"] == "freeze":
+            strike(fault, self._statement)
+            self._freeze()
+            return
+        if fault["action"] == "thaw":
+            strike(fault, self._statement)
+            self._thaw(fault["seconds"])
+            return
         if fault["action"] == "lose_answer":
             strike(fault, self._statement)
             self._hang_up()
@@ -173,6 +183,27 @@ class FaultyConnection(embedded.Connection):
         for pid in [os.getpid()] if action == "kill_server" else self.plan.clients:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def _freeze(self) -> None:
+        """Stops the client and its parent, which sends its heartbeats, before they get the answer."""
+        [client] = {
+            each.pid
+            for each in psutil.net_connections("tcp")
+            if each.laddr == self._channel.sock.getpeername()[:2] and each.pid
+        }
+        frozen = [psutil.Process(client).ppid(), client]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        _append("frozen.jsonl", {"pids": frozen})
+
+    def _thaw(self, seconds: float) -> None:
+        """Lets all of them go on, and so long before whoever sent this statement."""
+        for line in (CONTROL / "frozen.jsonl").read_text().splitlines():
+            for pid in json.loads(line)["pids"]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+        (CONTROL / "frozen.jsonl").unlink()
+        time.sleep(seconds)
 
     def _hang_up(self):
         self._channel.sock.shutdown(socket.SHUT_RDWR)
