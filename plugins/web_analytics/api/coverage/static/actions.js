@@ -223,10 +223,12 @@ export class Actions {
         // The network was away for a moment: asked again.
       }
     }
-    if (run.dagId === BACKFILL && run.state === "success") {
+    if (run.ended && isCancelled(run.ended)) {
+      run.note = whyFailed(run.ended);
+    } else if (run.dagId === BACKFILL && run.state === "success") {
       run.note = await outcome(run, path);
     } else if (run.state === "failed") {
-      run.note = `${isCancelled(run.ended) ? "" : "Why: "}${whyFailed(run.ended)}`;
+      run.note = `Why: ${whyFailed(run.ended)}`;
     }
     this.draw();
     this.onEnded(run);

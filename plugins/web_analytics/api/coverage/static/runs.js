@@ -92,9 +92,12 @@ function line(run, decision, longest, onShowDates) {
 }
 
 function reasonOf(run, decision) {
+  // Airflow calls a cancelled run a success where a step had still to tidy up.
+  if (isCancelled(run)) {
+    return [element("strong", {}, "cancelled"), `${whyFailed(run).replace(/^Cancelled/, "")}`];
+  }
   if (run.state === "failed") {
-    const word = isRefused(run) ? "refused" : isCancelled(run) ? "cancelled" : "failed";
-    return [element("strong", { class: "bad" }, word), `: ${whyFailed(run).replace(/^Cancelled /, "")}`];
+    return [element("strong", { class: "bad" }, isRefused(run) ? "refused" : "failed"), `: ${whyFailed(run)}`];
   }
   if (!decision) {
     if (run.conf?.dry_run && BACKFILLS.includes(run.dag_id)) {
