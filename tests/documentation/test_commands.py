@@ -29,6 +29,7 @@ RUN = {
         "tests/documentation/test_commands.py",
         "test_every_documented_conf_is_taken",
     ),
+    r"airflow standalone": ("tests/browser/airflow_server.py", '"standalone"'),
     r"make env": ("tests/compose/test_compose_file.py", "generate-env"),
     r"airflow celery worker .*": ("docker-compose.yaml", "airflow celery worker"),
     r"python docs/generate.py": ("tests/settings/test_readme_tables.py", "generate.main"),
