@@ -320,31 +320,3 @@ def test_it_says_that_the_backfill_is_paused(log_in, airflow):
         expect(frame.locator("#status-next")).to_contain_text("web_analytics_backfill is paused: unpause it")
     finally:
         airflow.unpause("web_analytics_backfill")
-
-
-def test_a_backfill_is_started_once_followed_and_cancelled(log_in, airflow):
-    """A double click started two runs; of a run nothing was told until its end, and it could not be ended here."""
-    page = log_in("anna")
-    frame = open_from_navigation(page)
-    day = gap_days()[0]
-    cell(frame, 1, "stats", day).click()
-    expect(frame.locator("#backfill")).to_have_text("Nothing to backfill here")
-    frame.locator("#rebuild").press("Space")
-    expect(frame.locator("#rebuild")).to_be_focused()
-    expect(frame.locator("#rebuild")).to_be_checked()
-    path = "/api/v2/dags/web_analytics_backfill/dagRuns"
-    before = airflow.call("GET", path).json()["total_entries"]
-    frame.locator("#backfill").dblclick()
-    expect(frame.locator("#backfill")).to_have_text("Backfill is on its way")
-    running = frame.locator("#status-running")
-    expect(running).to_contain_text("0 of 1 date", timeout=RUN_MILLISECONDS)
-    assert airflow.call("GET", path).json()["total_entries"] == before + 1
-    expect(frame.locator("#status-newest")).to_contain_text(f"It looked at team 1 alone, {day}")
-    frame.get_by_role("button", name="Cancel this backfill").click()
-    frame.get_by_role("button", name="End it", exact=True).press("Enter")
-    expect(frame.locator("#run-list")).to_contain_text(
-        "cancelled on the coverage page", timeout=RUN_MILLISECONDS
-    )
-    newest = airflow.call("GET", f"{path}?order_by=-run_after&limit=1").json()["dag_runs"][0]
-    assert newest["note"].startswith("Cancelled on the coverage page.")
-    expect(running).to_have_text("Nothing.", timeout=RUN_MILLISECONDS)
