@@ -56,9 +56,10 @@ def test_the_page_shows_the_region_that_is_asked_for(ask, source, eu, settings, 
 
 def test_the_buttons_are_those_of_the_regions_dags(ask, eu):
     assert ask(f"{PAGE}/actions?region=eu", "user") == {
-        "startable": [BACKFILL_EU, "web_analytics_validate__eu"]
+        "startable": [BACKFILL_EU, "web_analytics_validate__eu"],
+        "cancellable": [BACKFILL_EU, "web_analytics_team_backfill__eu"],
     }
-    assert ask(f"{PAGE}/actions?region=eu", "viewer") == {"startable": []}
+    assert ask(f"{PAGE}/actions?region=eu", "viewer") == {"startable": [], "cancellable": []}
 
 
 def test_a_team_is_enabled_in_its_region(airflow_api, login, source, eu, dags_in_database):
