@@ -25,7 +25,8 @@ def airflow(clickhouse_server, tmp_path_factory):
     with Client(clickhouse_server.host, port=clickhouse_server.port) as admin:
         admin.execute("CREATE DATABASE IF NOT EXISTS end_to_end")
     uri = clickhouse_server.uri("end_to_end")
-    with LiveAirflow(tmp_path_factory.mktemp("airflow"), uri, {}) as live:
+    only_these_runs = {"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False"}
+    with LiveAirflow(tmp_path_factory.mktemp("airflow"), uri, only_these_runs) as live:
         wait_for(lambda: len(live.dags()) >= 2, 60, "the DAGs")
         yield live
 

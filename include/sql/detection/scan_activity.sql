@@ -19,7 +19,7 @@
       -- A row lies in a part that was written after it was ingested, by clocks that differ by less than an hour. Outdated
       -- parts are listed too: a merge that ends while this statement begins must not hide rows.
       AND part_name IN
-      (SELECT name FROM system.parts WHERE modification_time >= toDateTime(%(since)s, 'UTC') - INTERVAL 1 HOUR)
+      (SELECT name FROM system.parts WHERE modification_time + INTERVAL 1 HOUR >= toDateTime(%(since)s, 'UTC'))
 {% endif %}
 {% endif %}
 {%- endmacro %}
