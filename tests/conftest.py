@@ -111,13 +111,9 @@ def settings():
 @pytest.fixture
 def web_analytics_schema(clickhouse, clickhouse_server, settings):
     """The connection with an empty PostHog-shaped source and everything that the setup creates."""
-    from demo import sample_data
-    from web_analytics import schema
+    from tests.support import set_up
 
-    sample_data.create_source(clickhouse)
-    schema.create_tables(clickhouse)
-    schema.create_teams_dictionary(clickhouse, clickhouse_server.user, clickhouse_server.password)
-    schema.create_source_view(clickhouse, settings)
+    set_up(clickhouse, settings, clickhouse_server.user, clickhouse_server.password)
     return clickhouse
 
 

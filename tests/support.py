@@ -53,6 +53,23 @@ def refusal(parse: Callable[[], Any]) -> BadSetting | None:
     return None
 
 
+def set_up(
+    clickhouse: ClickHouse, settings: Settings | None = None, user: str = "", password: str = ""
+) -> None:
+    """An empty PostHog-shaped source, and everything that the setup creates.
+
+    :param user: what the dictionary signs in with.
+    """
+    from demo import sample_data
+    from web_analytics import schema
+
+    settings = settings or Settings.load({})
+    sample_data.create_source(clickhouse)
+    schema.create_tables(clickhouse)
+    schema.create_teams_dictionary(clickhouse, user, password)
+    schema.create_source_view(clickhouse, settings)
+
+
 def at(day: date, hour: float = 12.0) -> datetime:
     return datetime.combine(day, datetime.min.time(), tzinfo=UTC) + timedelta(hours=hour)
 

@@ -71,9 +71,7 @@ def queued_runs(dags_in_database):
 @pytest.fixture
 def eu(web_analytics_schema, clickhouse_server, settings, monkeypatch):
     """A region ``eu`` with a database of its own beside the one without a region."""
-    from demo import sample_data
-    from tests.support import Source
-    from web_analytics import schema
+    from tests.support import Source, set_up
     from web_analytics.clickhouse.connection import ClickHouse
 
     database = f"region_{uuid.uuid4().hex[:12]}"
@@ -82,9 +80,6 @@ def eu(web_analytics_schema, clickhouse_server, settings, monkeypatch):
     monkeypatch.setenv("WEB_ANALYTICS_CLICKHOUSE_CONN_ID__EU", "clickhouse_eu")
     monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_EU", clickhouse_server.uri(database))
     with ClickHouse("clickhouse_eu") as connection:
-        sample_data.create_source(connection)
-        schema.create_tables(connection)
-        schema.create_teams_dictionary(connection, clickhouse_server.user, clickhouse_server.password)
-        schema.create_source_view(connection, settings)
+        set_up(connection, settings, clickhouse_server.user, clickhouse_server.password)
         yield Source(connection)
     web_analytics_schema.client.execute(f"DROP DATABASE {database} SYNC")

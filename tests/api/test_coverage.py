@@ -12,9 +12,7 @@ from clickhouse_driver import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demo import sample_data
-from tests.support import Source, at, examples, states
-from web_analytics import schema
+from tests.support import Source, at, examples, set_up, states
 from web_analytics.api.coverage import content
 from web_analytics.api.coverage.ranking import GapCounts, TeamGaps, months_of, worst_first
 from web_analytics.build.steps import build_partition
@@ -192,10 +190,7 @@ def database(server, name: str):
     Client(server.host, port=server.port).execute(f"CREATE DATABASE {name}")
     with pytest.MonkeyPatch.context() as patch, ClickHouse("clickhouse_default") as connection:
         patch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", server.uri(name))
-        sample_data.create_source(connection)
-        schema.create_tables(connection)
-        schema.create_teams_dictionary(connection)
-        schema.create_source_view(connection, SETTINGS)
+        set_up(connection, SETTINGS)
         patch.undo()
         yield connection
 

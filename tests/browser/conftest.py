@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.browser.airflow_server import AirflowServer
-from tests.support import Source
+from tests.support import Source, set_up
 
 DATABASE = "browser"
 HOSTILE = "<img src=x onerror=\"document.title='taken over'\"><script>document.title='taken over'</script>"
@@ -41,8 +41,6 @@ def browser_source(clickhouse_server, airflow_database):
     """Five closed days of traffic; the days of the fixture ``gaps`` are missing."""
     from clickhouse_driver import Client
 
-    from demo import sample_data
-    from web_analytics import schema
     from web_analytics.build.steps import build_partition
     from web_analytics.clickhouse import history
     from web_analytics.clickhouse.connection import ClickHouse
@@ -53,10 +51,7 @@ def browser_source(clickhouse_server, airflow_database):
     os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = clickhouse_server.uri(DATABASE)
     settings = Settings.load({})
     with ClickHouse("clickhouse_default") as connection:
-        sample_data.create_source(connection)
-        schema.create_tables(connection)
-        schema.create_teams_dictionary(connection)
-        schema.create_source_view(connection, settings)
+        set_up(connection, settings)
         source = Source(connection)
         source.enable(*TEAMS)
         days = gap_days()
@@ -92,10 +87,7 @@ def region_eu(browser_source, clickhouse_server):
     """
     from clickhouse_driver import Client
 
-    from demo import sample_data
-    from web_analytics import schema
     from web_analytics.clickhouse.connection import ClickHouse
-    from web_analytics.settings import Settings
 
     Client(clickhouse_server.host, port=clickhouse_server.port).execute(f"CREATE DATABASE {DATABASE}_eu")
     environment = {
@@ -105,10 +97,7 @@ def region_eu(browser_source, clickhouse_server):
     }
     os.environ["AIRFLOW_CONN_CLICKHOUSE_EU"] = environment["AIRFLOW_CONN_CLICKHOUSE_EU"]
     with ClickHouse("clickhouse_eu") as connection:
-        sample_data.create_source(connection)
-        schema.create_tables(connection)
-        schema.create_teams_dictionary(connection)
-        schema.create_source_view(connection, Settings.load({}))
+        set_up(connection)
         source = Source(connection)
         source.enable(77)
         source.visits([77], gap_days()[:1])

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from demo import sample_data
 from embedded_clickhouse.process import EmbeddedClickHouse
-from tests.support import Source, differences_from_oracle
-from web_analytics import schema
+from tests.support import Source, differences_from_oracle, set_up
 from web_analytics.build import steps
 from web_analytics.clickhouse.connection import ClickHouse
 
@@ -40,10 +38,7 @@ def restarted(own_server, monkeypatch):
 def test_a_day_that_was_built_again_stays_as_it_is(own_server, restarted, settings, days, how):
     [day] = days(1)
     clickhouse = restarted("")
-    sample_data.create_source(clickhouse)
-    schema.create_tables(clickhouse)
-    schema.create_teams_dictionary(clickhouse)
-    schema.create_source_view(clickhouse, settings)
+    set_up(clickhouse, settings)
     source = Source(clickhouse)
     source.enable(1, 2)
     for team_id in (1, 2):

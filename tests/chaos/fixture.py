@@ -8,9 +8,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from demo import sample_data
-from tests.support import at
-from web_analytics import schema
+from tests.support import at, set_up
 from web_analytics.build import steps
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.rules.partitions import ONE_DAY, newest_closed_day
@@ -54,10 +52,7 @@ def create(
 
     :param states: what the days of the selected teams are drawn from.
     """
-    sample_data.create_source(clickhouse)
-    schema.create_tables(clickhouse)
-    schema.create_teams_dictionary(clickhouse)
-    schema.create_source_view(clickhouse, settings)
+    set_up(clickhouse, settings)
     newest = newest_closed_day(datetime.now(UTC), settings.settling)
     days = tuple(newest - timedelta(days=offset) for offset in range(rng.choice([2, 2, 3])))
     ids = rng.sample(range(1, 1000), TEAMS + OTHER_TEAMS)

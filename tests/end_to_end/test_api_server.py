@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.browser.airflow_server import AirflowServer, wait_for
-from tests.support import Source
+from tests.support import Source, set_up
 
 pytestmark = pytest.mark.slow
 
@@ -25,19 +25,13 @@ CLIENTS = 200
 @pytest.fixture
 def clickhouse(tmp_path, monkeypatch):
     """A server of this test's own, which it may stop."""
-    from demo import sample_data
     from embedded_clickhouse.process import EmbeddedClickHouse
-    from web_analytics import schema
     from web_analytics.clickhouse.connection import ClickHouse
-    from web_analytics.settings import Settings
 
     with EmbeddedClickHouse(tmp_path / "clickhouse") as server:
         monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", server.uri())
         with ClickHouse("clickhouse_default") as connection:
-            sample_data.create_source(connection)
-            schema.create_tables(connection)
-            schema.create_teams_dictionary(connection)
-            schema.create_source_view(connection, Settings.load({}))
+            set_up(connection)
             Source(connection).enable(1, 2, 3)
         yield server
         os.kill(server.pid, signal.SIGCONT)

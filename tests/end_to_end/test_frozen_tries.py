@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.live_airflow import LiveAirflow, wait_for
 from tests.chaos.servers import FaultyClickHouse
-from tests.support import Source, differences_from_oracle, leftovers
+from tests.support import Source, differences_from_oracle, leftovers, set_up
 
 pytestmark = pytest.mark.slow
 
@@ -37,17 +37,11 @@ def faulty(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def frozen_source(faulty):
-    from demo import sample_data
-    from web_analytics import schema
     from web_analytics.clickhouse.connection import ClickHouse
-    from web_analytics.settings import Settings
 
     os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = faulty.uri()
     with ClickHouse("clickhouse_default") as connection:
-        sample_data.create_source(connection)
-        schema.create_tables(connection)
-        schema.create_teams_dictionary(connection)
-        schema.create_source_view(connection, Settings.load({}))
+        set_up(connection)
         yield Source(connection)
 
 

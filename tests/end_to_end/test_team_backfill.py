@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.live_airflow import LiveAirflow, wait_for
 from tests.postgres import crash, new_database, start_again
-from tests.support import Source, differences_from_oracle
+from tests.support import Source, differences_from_oracle, set_up
 from web_analytics.teams import first_backfills
 
 pytestmark = pytest.mark.slow
@@ -39,20 +39,14 @@ def live_source(clickhouse_server):
     """A PostHog-shaped source with everything that the setup creates, in a database of its own."""
     from clickhouse_driver import Client
 
-    from demo import sample_data
-    from web_analytics import schema
     from web_analytics.clickhouse.connection import ClickHouse
-    from web_analytics.settings import Settings
 
     with Client(clickhouse_server.host, port=clickhouse_server.port) as admin:
         admin.execute("CREATE DATABASE live_teams")
     before = os.environ.get("AIRFLOW_CONN_CLICKHOUSE_DEFAULT")
     os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = clickhouse_server.uri("live_teams")
     with ClickHouse("clickhouse_default") as connection:
-        sample_data.create_source(connection)
-        schema.create_tables(connection)
-        schema.create_teams_dictionary(connection)
-        schema.create_source_view(connection, Settings.load({}))
+        set_up(connection)
         yield Source(connection)
     if before is not None:
         os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = before

@@ -4,6 +4,7 @@ another way, this is the module to change."""
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,7 @@ class Waits(Exception):
 
 
 @dataclass
-class Run:
+class Run(ABC):
     """One DAG run on the date of a world: what its steps handed on, and how its tries ended.
 
     :ivar settings: those of its worker.
@@ -108,11 +109,12 @@ class Run:
             self.handed_on[step] = handed_on
         return None
 
-    def give_up(self, step: str) -> None:
+    def give_up(self, step: str) -> None:  # noqa: B027  # Most runs do nothing.
         """What the last try of a step does when it has failed."""
 
+    @abstractmethod
     def _do(self, step: str, clickhouse: WatchedClickHouse, task: TaskIdentity) -> Any:
-        raise NotImplementedError
+        """What one try of the step does; gives what the step hands on."""
 
 
 @dataclass

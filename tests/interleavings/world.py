@@ -11,8 +11,7 @@ from typing import Any
 
 from clickhouse_driver import Client
 
-from demo import sample_data
-from tests.support import MEASURES, at, leftovers
+from tests.support import MEASURES, at, leftovers, set_up
 from web_analytics import schema
 from web_analytics.build import steps
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
@@ -104,10 +103,7 @@ class World:
         with Client(**{**self.connection, "database": "default"}) as admin:
             admin.execute(f"DROP DATABASE IF EXISTS {database} SYNC")
             admin.execute(f"CREATE DATABASE {database}")
-        sample_data.create_source(self.clickhouse)
-        schema.create_tables(self.clickhouse)
-        schema.create_teams_dictionary(self.clickhouse, self.connection["user"], self.connection["password"])
-        schema.create_source_view(self.clickhouse, self.settings)
+        set_up(self.clickhouse, self.settings, self.connection["user"], self.connection["password"])
         self.execute(
             "INSERT INTO web_pre_aggregated_teams (team_id, enabled) VALUES",
             [(team_id, team_id in ENABLED) for team_id in TEAMS],
