@@ -29,7 +29,8 @@ from web_analytics.tables import BOUNCES, BUILT_TABLES, STATS, PreAggregatedTabl
 
 log = logging.getLogger(__name__)
 
-# Setup gives the targets a lifetime of a second for replaced parts; what is longer is a query that still reads them.
+# Setup gives replaced parts of the targets a lifetime of a second; engines look for them every second (25.5), or at
+# growing intervals of up to about 40 s (26.5), and keep what a query still reads.
 PARTS_ARE_GONE_WITHIN = timedelta(minutes=2)
 PARTS_POLL_SECONDS = 0.5
 
