@@ -14,7 +14,7 @@ from web_analytics.rules.partitions import ONE_DAY, DateRange
 COLUMNS = [
     "period_bucket",
     "team_id",
-    *sql._environment("").get_template("macros.sql").module.common_columns[2:],
+    *sql._environment().get_template("macros.sql").module.common_columns[2:],
 ]
 Tables = dict[str, dict[tuple, tuple[int, ...]]]
 

@@ -10,7 +10,7 @@ from web_analytics.schema import SOURCE_COLUMNS
 
 
 def test_a_source_gives_every_dimension():
-    macros = sql._environment("").get_template("macros.sql").module
+    macros = sql._environment().get_template("macros.sql").module
     made_of_the_visit = {"period_bucket", "entry_pathname", "end_pathname"}
     assert set(macros.common_columns) - made_of_the_visit <= SOURCE_COLUMNS.keys()
 
