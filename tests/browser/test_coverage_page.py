@@ -255,6 +255,26 @@ def test_an_event_that_arrived_again_is_one_pageview_of_the_source_too(log_in, b
     expect(frame.locator("#details")).to_contain_text("6 raw pageviews")
 
 
+def test_a_button_that_is_drawn_anew_while_it_is_pressed_is_pressed_all_the_same(log_in):
+    page = log_in("vera")
+    frame = open_from_navigation(page)
+    draw = """async (clicked) => {
+      const { element, replace } = await import("/web-analytics/coverage/static/page.js");
+      replace("error", element("button", { type: "button", onclick: () => replace("error", clicked) }, "Press"));
+    }"""
+    error = frame.locator("#error")
+    error.evaluate(f"(place, clicked) => ({draw})(clicked)", "first")
+    box = error.get_by_role("button").bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    error.evaluate(f"(place, clicked) => ({draw})(clicked)", "second")
+    page.mouse.up()
+    expect(error).to_have_text("first")
+    error.evaluate(f"(place, clicked) => ({draw})(clicked)", "third")
+    error.get_by_role("button").click()
+    expect(error).to_have_text("third")
+
+
 def test_it_follows_airflows_theme(log_in):
     for scheme in ("light", "dark"):
         frame = open_from_navigation(log_in("anna", color_scheme=scheme))
@@ -311,6 +331,23 @@ def test_the_legend_says_what_each_state_means(log_in):
         ["missing", "inconsistent", "stale", "orphan", "complete", "open", "idle", "not enabled"]
     )
     expect(frame.locator("#meanings")).to_contain_text("there are pageviews, but the table has no row")
+
+
+def test_a_running_backfill_is_cancelled(log_in, airflow):
+    airflow.unpause("web_analytics_backfill")
+    frame = open_from_navigation(log_in("anna"))
+    frame.get_by_label("also rebuild complete days").check()
+    frame.locator("#backfill").click()
+    if frame.locator("#confirm").count():
+        frame.locator("#confirm").click()
+    running = frame.locator("#status-running")
+    expect(running).to_contain_text("dates", timeout=RUN_MILLISECONDS)
+    running.get_by_role("button", name="Cancel this backfill").first.click()
+    running.get_by_role("button", name="End it").click()
+    expect(running).to_have_text("Nothing.", timeout=RUN_MILLISECONDS)
+    expect(frame.locator(".started li").first).to_contain_text("Cancelled on the coverage page")
+    newest = airflow.call("GET", "/api/v2/dags/web_analytics_backfill/dagRuns?order_by=-id&limit=1").json()
+    assert newest["dag_runs"][0]["note"].startswith("Cancelled on the coverage page.")
 
 
 def test_it_says_that_the_backfill_is_paused(log_in, airflow):

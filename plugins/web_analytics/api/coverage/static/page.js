@@ -90,9 +90,30 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// A press whose target is replaced before it ends is no click for the browser: such a replacement waits for its end.
+let pressed = null;
+const waiting = new Map();
+addEventListener("pointerdown", (event) => (pressed = event.target), true);
+for (const end of ["pointerup", "pointercancel"]) {
+  addEventListener(
+    end,
+    () => {
+      pressed = null;
+      // After the click, which may replace the place itself.
+      setTimeout(() => [...waiting].forEach(([id, children]) => replace(id, ...children)));
+    },
+    true,
+  );
+}
+
 // What had the focus keeps it, and what was open stays open, as far as it has an id and is still there.
 export function replace(id, ...children) {
   const place = document.getElementById(id);
+  waiting.delete(id);
+  if (place.contains(pressed)) {
+    waiting.set(id, children);
+    return place;
+  }
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
   const open = [...place.querySelectorAll("details[open][id]")].map((each) => each.id);
   place.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
