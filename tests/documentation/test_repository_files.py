@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import re
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -58,6 +60,27 @@ def test_hooks_call_what_is_here():
         for word in hook["entry"].split():
             if word.startswith((".venv/", "tests/")):
                 assert (CHECKOUT / word).exists(), word
+
+
+def pod_of(dag_id: str) -> SimpleNamespace:
+    """A pod as far as the hook looks at it."""
+    resources = SimpleNamespace(requests={"memory": "512Mi"}, limits={"memory": "1Gi"})
+    containers = [SimpleNamespace(name=name, resources=copy.copy(resources)) for name in ("base", "git-sync")]
+    return SimpleNamespace(
+        metadata=SimpleNamespace(labels={"dag_id": dag_id}), spec=SimpleNamespace(containers=containers)
+    )
+
+
+def test_the_hook_for_pods_changes_those_of_this_package_alone():
+    namespace: dict = {}
+    exec(read("docs/helm/values.yaml")["airflowLocalSettings"], namespace)
+    ours, another = pod_of("web_analytics_backfill"), pod_of("nightly_report")
+    for pod in (ours, another):
+        namespace["pod_mutation_hook"](pod)
+    assert another == pod_of("nightly_report")
+    base, sidecar = ours.spec.containers
+    assert base.resources.requests == {"cpu": "100m", "memory": "384Mi"}
+    assert sidecar == another.spec.containers[1]
 
 
 def test_the_values_for_helm_name_settings_and_this_version():
