@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from web_analytics.build.steps import build_partition
-from web_analytics.teams import first_backfills
+from web_analytics.teams import first_backfills, registry
 from web_analytics.teams.selection import select_teams
 
 PATH = "/web-analytics/teams"
@@ -92,6 +92,15 @@ def test_requests_at_once_do_not_undo_each_other(api, source):
         with ThreadPoolExecutor(len(changes)) as threads:
             list(threads.map(lambda change: api("PUT", "/12", change), changes))
         assert versions(source, 12)[-1][:3] == (False, "Asia/Tokyo", 14)
+
+
+def test_while_others_change_the_registry_for_long_it_says_when_to_come_back(api, source, monkeypatch):
+    monkeypatch.setattr(registry, "WAITS_AT_MOST", timedelta(0))
+    source.clickhouse.run("teams/create_registry_lock", {"token": "another"})
+    answer = api("PUT", "/12", {"enabled": True})
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "1"), answer.text
+    source.clickhouse.run("teams/drop_registry_lock")
+    assert api("PUT", "/12", {"enabled": True}).status_code == 200
 
 
 def test_a_burst_of_fifty_is_few_runs_and_loses_nobody(api, source, queued_runs):

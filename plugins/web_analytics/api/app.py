@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse, Response
 
 from web_analytics.api import gap_reports, teams
 from web_analytics.api.coverage import endpoints
-from web_analytics.api.limits import Bounds
+from web_analytics.api.limits import RETRY_AFTER_SECONDS, Bounds
 from web_analytics.api.problems import RESPONSES, public_text
 from web_analytics.api.security import reader
 from web_analytics.errors import BadSetting, QueryFailed, SchemaMismatch
@@ -65,11 +65,18 @@ async def openapi_document(request: Request) -> JSONResponse:
 @app.exception_handler(SchemaMismatch)
 @app.exception_handler(BadSetting)
 @app.exception_handler(AirflowException)
-@app.exception_handler(RegistryBusy)
 async def unavailable(request: Request, error: Exception) -> JSONResponse:
     """ClickHouse, a selection strategy, a connection or a setting: nothing the request could do better."""
     log.warning("%s %s: %s", request.method, request.url.path, error)
     return JSONResponse({"detail": public_text(error)}, status_code=503)
+
+
+@app.exception_handler(RegistryBusy)
+async def busy(request: Request, error: Exception) -> JSONResponse:
+    """Nothing is wrong: the same request is answered when the others are done."""
+    answer = await unavailable(request, error)
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return answer
 
 
 @app.exception_handler(RequestValidationError)
