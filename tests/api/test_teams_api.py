@@ -99,6 +99,7 @@ def test_while_others_change_the_registry_for_long_it_says_when_to_come_back(api
     source.clickhouse.run("teams/create_registry_lock", {"token": "another"})
     answer = api("PUT", "/12", {"enabled": True})
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "1"), answer.text
+    assert answer.json()["detail"].startswith("Others have been changing the registry of teams")
     source.clickhouse.run("teams/drop_registry_lock")
     assert api("PUT", "/12", {"enabled": True}).status_code == 200
 

@@ -72,11 +72,10 @@ async def unavailable(request: Request, error: Exception) -> JSONResponse:
 
 
 @app.exception_handler(RegistryBusy)
-async def busy(request: Request, error: Exception) -> JSONResponse:
+async def busy(request: Request, error: RegistryBusy) -> JSONResponse:
     """Nothing is wrong: the same request is answered when the others are done."""
-    answer = await unavailable(request, error)
-    answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return answer
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return JSONResponse({"detail": str(error)}, status_code=503, headers=headers)
 
 
 @app.exception_handler(RequestValidationError)
