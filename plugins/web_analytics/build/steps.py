@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 PARTS_ARE_GONE_WITHIN = timedelta(minutes=2)
 PARTS_POLL_SECONDS = 0.5
 
+# What a statement is answered that was waited for on every replica, when one of them is not active.
+NOT_ON_ALL_REPLICAS = 341
+
 # How many of the teams that were not published a message names.
 NAMED_TEAMS = 20
 
@@ -636,12 +639,27 @@ def _compare_clone(clickhouse: ClickHouse, day: Day, table: PreAggregatedTable, 
 def replace_partition(
     clickhouse: ClickHouse, lock: Lock, table: PreAggregatedTable, assembled: Assembled
 ) -> None:
-    """The only statement that changes a target. It names a table of this try: once that is gone, it fails."""
-    if assembled.clone:
+    """The only statement that changes a target. It names a table of this try: once that is gone, it fails.
+
+    Where a replica is dead, it ends with an error after the others have replaced the partition; the dead one takes it from
+    Keeper when it is back. Whether this node has, :func:`compare_published` sees.
+    """
+    if not assembled.clone:
+        return
+    try:
         clickhouse.run(
             "build/replace_partition",
             {"partition_id": partition_id(lock.partition_date)},
             {"target": table.name, "clone": assembled.clone},
+        )
+    except QueryFailed as failure:
+        if failure.code != NOT_ON_ALL_REPLICAS:
+            raise
+        log.warning(
+            "%s: a replica of %s is not active and has to catch up: %s",
+            lock.partition_date,
+            table.name,
+            failure,
         )
 
 

@@ -47,7 +47,10 @@ CORRECTNESS_SETTINGS: dict[str, Any] = {
     "async_insert": 0,
     "mutations_sync": 2,
     "lightweight_deletes_sync": 2,
+    # All replicas: before 26.10, 3 (the active ones) waits for none on ReplicatedMergeTree.
     "alter_sync": 2,
+    # Seconds, of 120; a replica that is dead for longer is not worth waiting for.
+    "replication_wait_for_inactive_replica_timeout": 10,
     "materialized_views_ignore_errors": 0,
     "optimize_throw_if_noop": 0,
     # It does not tell one indexHint from another: what was left out for some teams would be left out for all.
