@@ -55,6 +55,8 @@ SOURCE_COLUMNS = {
 
 def create_tables(clickhouse: ClickHouse) -> None:
     """Targets, registry of teams, ledger, log, plans and activity."""
+    # On a cluster another node may have tables of an earlier version.
+    all_new = clickhouse.topology == "single" and not clickhouse.query("schema/count_own_tables")[0]["tables"]
     for table in BUILT_TABLES:
         clickhouse.run(f"schema/create_{table.short_name}", names={"table": table.name})
         if clickhouse.topology == "sharded":
@@ -72,7 +74,7 @@ def create_tables(clickhouse: ClickHouse) -> None:
     ):
         clickhouse.run(f"schema/create_{statement}")
     check_registry(clickhouse)
-    migrate(clickhouse)
+    migrate(clickhouse, all_new)
 
 
 def check_registry(clickhouse: ClickHouse) -> None:
@@ -99,11 +101,12 @@ def check_one_node(host_names: Iterable[str]) -> None:
         )
 
 
-def migrate(clickhouse: ClickHouse) -> list[str]:
+def migrate(clickhouse: ClickHouse, all_new: bool = False) -> list[str]:
     """Brings tables of an earlier version of the package, or of PostHog, to what this version expects: runs each
     file of include/sql/migrations that was not run yet, in the order of their names. Each of them may be run
     again, so that a migration that was broken off before it was recorded does no harm.
 
+    :param all_new: no table was there before: each was created as this version has it.
     :returns: the migrations that were run.
     :raises SchemaMismatch: the tables were migrated by a newer version of the package.
     """
@@ -115,9 +118,12 @@ def migrate(clickhouse: ClickHouse) -> list[str]:
             f"The tables were migrated by a newer version of the package ({unknown[-1]}); install that one again."
         )
     pending = [migration for migration in known if migration not in applied]
+    if all_new:
+        clickhouse.run("schema/record_migrations", {"migrations": pending})
+        return []
     for migration in pending:
         clickhouse.run(f"migrations/{migration}")
-        clickhouse.run("schema/record_migration", {"migration": migration})
+        clickhouse.run("schema/record_migrations", {"migrations": [migration]})
         log.info("Migrated the tables: %s.", migration)
     return pending
 

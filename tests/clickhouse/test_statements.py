@@ -99,7 +99,7 @@ SAMPLE_VALUES = {
     "open_from": datetime.date(2026, 1, 2),
     "partition_date": datetime.date(2026, 1, 1),
     "partition_id": "20260101",
-    "migration": "0001_mark_stats",
+    "migrations": ["0001_mark_stats"],
     "password": "it's secret",
     "plan_id": "0123456789ab",
     "prefix": "web_analytics_build_20260101_",
