@@ -28,7 +28,7 @@ help:
 	@echo "make interleavings         every stop of every step; STOPS=2 SAMPLES=5000 SEED=1: two at once; CASE=…: one"
 	@echo "make lint, make format     ruff, the layers of the package; make lock: constraints.txt from requirements*.txt"
 	@echo "make audit                 known vulnerabilities of the locked dependencies; asks the package index"
-	@echo "make bench                 benchmarks; make bench-trigger: how soon a first backfill begins"
+	@echo "make bench                 benchmarks, or PART=teams|reader|run|events; make bench-trigger: how soon a first backfill begins"
 
 install: $(STAMP)
 
@@ -116,7 +116,7 @@ audit: install
 	$(BIN)/uv tool run --quiet pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 bench: install
-	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PART),--part $(PART))
 
 bench-trigger: install
 	$(BIN)/python -m benchmarks.trigger

@@ -15,12 +15,29 @@ import sys
 import tempfile
 import threading
 import time
-from datetime import UTC, datetime
+from collections.abc import Generator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
 sys.path.insert(0, str(CHECKOUT / "plugins"))
+
+# After the lines above: what follows reads them when it is imported.
+from benchmarks import build as build_benchmark  # noqa: E402
+from benchmarks import detection as detection_benchmark  # noqa: E402
+from benchmarks import orchestration, publish  # noqa: E402
+from benchmarks.usage import process_usage  # noqa: E402
+from demo import sample_data  # noqa: E402
+from embedded_clickhouse.process import EmbeddedClickHouse  # noqa: E402
+from web_analytics import schema  # noqa: E402
+from web_analytics.build import steps  # noqa: E402
+from web_analytics.clickhouse.connection import ClickHouse  # noqa: E402
+from web_analytics.detection import detector  # noqa: E402
+from web_analytics.rules.partitions import ONE_DAY, lookback, newest_closed_day, newest_first  # noqa: E402
+from web_analytics.rules.states import MISSING  # noqa: E402
+from web_analytics.settings import Settings  # noqa: E402
+from web_analytics.teams.selection import select_teams  # noqa: E402
 
 EVENTS, QUICK_EVENTS = 5_000_000, 1_000_000
 DAYS, QUICK_DAYS = 7, 3
@@ -39,51 +56,25 @@ def read_like_a_dashboard(clickhouse, days, stop: threading.Event) -> list[float
     return seconds
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="less data, under two minutes")
-    quick = parser.parse_args(arguments).quick
-    logging.getLogger("web_analytics").setLevel(logging.WARNING)
+@contextlib.contextmanager
+def fresh_server() -> Generator[tuple[Path, EmbeddedClickHouse, ClickHouse]]:
+    """A folder, an empty server and a connection to it."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedClickHouse(Path(folder) / "clickhouse") as server,
+    ):
+        os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
+        with ClickHouse("clickhouse_default") as clickhouse:
+            yield Path(folder), server, clickhouse
 
-    from benchmarks import build as build_benchmark
-    from benchmarks import detection as detection_benchmark
-    from benchmarks import orchestration, publish
-    from benchmarks.usage import process_usage
-    from demo import sample_data
-    from embedded_clickhouse.process import EmbeddedClickHouse
-    from web_analytics import schema
-    from web_analytics.build import steps
-    from web_analytics.clickhouse.connection import ClickHouse
-    from web_analytics.detection import detector
-    from web_analytics.rules.partitions import ONE_DAY, lookback, newest_closed_day, newest_first
-    from web_analytics.rules.states import MISSING
-    from web_analytics.settings import Settings
-    from web_analytics.teams.selection import select_teams
 
-    settings = Settings.load({})
-    now = datetime.now(UTC)
-    today = now.date()
-    results: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def fresh_server(part: str):
-        print(f"{datetime.now():%H:%M:%S} {part}", flush=True)  # noqa: DTZ005
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            EmbeddedClickHouse(Path(folder) / "clickhouse") as server,
-        ):
-            os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
-            with ClickHouse("clickhouse_default") as clickhouse:
-                yield Path(folder), server, clickhouse
-
+def measure_events(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """Detection on events, on four times the events, then building a day of them."""
     rounds = 3 if quick else 7
     # The events of the second step are four times those of the first.
     sessions, days = (60_000, 12) if quick else (900_000, 35)
-    with fresh_server("events: detection, then four times the events, then building a day") as (
-        _,
-        server,
-        clickhouse,
-    ):
+    results: dict[str, float] = {}
+    with fresh_server() as (_, server, clickhouse):
         build_benchmark.create(clickhouse, settings)
         at_size = {}
         for times, first in ((1, 0), (4, sessions)):
@@ -98,9 +89,15 @@ def main(arguments: list[str] | None = None) -> int:
         build_benchmark.repeat_and_merge_some(clickhouse)
         results |= build_benchmark.measure(clickhouse, server.pid, settings, today - 3 * ONE_DAY, rounds)
         results |= publish.measure(clickhouse, server.pid, today - 2 * ONE_DAY, rounds)
+    return results
+
+
+def measure_teams(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """Detection for many teams, without events."""
     sizes = ((2_000, 30), (20_000, 30)) if quick else ((2_000, 30), (20_000, 30), (20_000, 365))
+    results: dict[str, float] = {}
     for teams, length in sizes:
-        with fresh_server(f"detection: {teams} teams, {length} days") as (_, server, clickhouse):
+        with fresh_server() as (_, server, clickhouse):
             detection_benchmark.fill(clickhouse, settings, teams, length, today)
             results |= detection_benchmark.measure(
                 clickhouse, server.pid, settings, teams, length, today, rounds=5
@@ -112,19 +109,27 @@ def main(arguments: list[str] | None = None) -> int:
     results["detect_growth_teams_10x"] = base / max(results["detect_cpu_s_2k_teams_30_days"], 0.001)
     if not quick:
         results["detect_growth_days_12x"] = results["detect_cpu_s_20k_teams_365_days"] / base
-    if not quick:
-        with fresh_server("a run of seven dates under the scheduler") as (folder, server, _):
-            results |= orchestration.measure(folder, server, EVENTS)
-    with (
-        fresh_server("a dashboard's reader beside a backfill") as (_, server, clickhouse),
-        ClickHouse("clickhouse_default") as reader,
-    ):
+    return results
+
+
+def measure_run(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """A run of seven dates under the scheduler; not in a quick benchmark."""
+    if quick:
+        return {}
+    with fresh_server() as (folder, server, _):
+        return orchestration.measure(folder, server, EVENTS)
+
+
+def measure_reader(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """A dashboard's reader beside a backfill."""
+    results: dict[str, float] = {}
+    with fresh_server() as (_, server, clickhouse), ClickHouse("clickhouse_default") as reader:
         sample_data.create_source(clickhouse)
         schema.create_tables(clickhouse)
         schema.create_source_view(clickhouse, settings)
-        sample_data.load(clickhouse, now.date(), events=QUICK_EVENTS if quick else EVENTS)
-        teams = select_teams(clickhouse, settings)
-        newest = newest_closed_day(now, settings.settling)
+        sample_data.load(clickhouse, today, events=QUICK_EVENTS if quick else EVENTS)
+        teams = select_teams(clickhouse, settings).team_ids
+        newest = newest_closed_day(datetime.now(UTC), settings.settling)
         days = newest_first(lookback(newest + ONE_DAY, QUICK_DAYS if quick else DAYS))
 
         scope = detector.DetectionScope(lookback(newest + ONE_DAY, 30), (MISSING,), nightly=False)
@@ -132,12 +137,12 @@ def main(arguments: list[str] | None = None) -> int:
         detector.count_gaps(clickhouse, settings, scope, teams)
         results["detect_30_days_s"] = time.monotonic() - started
 
-        steps.build_partition(clickhouse, settings, days[0], teams.team_ids)  # a warm-up, not counted
+        steps.build_partition(clickhouse, settings, days[0], teams)  # a warm-up, not counted
         seconds, cpu = [], []
         for day in days:
             cpu_before, _ = process_usage(server.pid)
             started = time.monotonic()
-            built = steps.build_partition(clickhouse, settings, day, teams.team_ids)
+            built = steps.build_partition(clickhouse, settings, day, teams)
             seconds.append(time.monotonic() - started)
             cpu.append(process_usage(server.pid)[0] - cpu_before)
         results["day_pageviews"] = built["pageviews"]
@@ -159,19 +164,37 @@ def main(arguments: list[str] | None = None) -> int:
                 if label == "alone":
                     time.sleep(0.1)
                 else:
-                    steps.build_partition(clickhouse, settings, days[0], teams.team_ids)
+                    steps.build_partition(clickhouse, settings, days[0], teams)
             stop.set()
             thread.join()
             medians[label] = statistics.median(latencies)
         results["reader_median_alone_ms"] = medians["alone"] * 1000
         results["reader_median_beside_backfill_ms"] = medians["beside a backfill"] * 1000
         results["reader_median_ratio"] = medians["beside a backfill"] / medians["alone"]
+    return results
 
-    for name, value in results.items():
-        print(f"{name:<36}{value:>14.3f}")
+
+PARTS = {"teams": measure_teams, "reader": measure_reader, "run": measure_run, "events": measure_events}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="less data")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this one; may be repeated")
+    options = parser.parse_args(arguments)
+    logging.getLogger("web_analytics").setLevel(logging.WARNING)
+    settings, today = Settings.load({}), datetime.now(UTC).date()
     folder = CHECKOUT / ".bench"
     folder.mkdir(exist_ok=True)
-    (folder / "latest.json").write_text(json.dumps(results, indent=2))
+    results: dict[str, float] = {}
+    for name in options.part or PARTS:
+        print(f"{datetime.now():%H:%M:%S} {name}: {PARTS[name].__doc__}", flush=True)  # noqa: DTZ005
+        found = PARTS[name](settings, today, options.quick)
+        for key, value in found.items():
+            print(f"{key:<44}{value:>14.3f}", flush=True)
+        # After each part: what was measured stays, whatever becomes of the next one.
+        results |= found
+        (folder / "latest.json").write_text(json.dumps(results, indent=2))
     return 0
 
 
