@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,13 @@ def _template():
     return environment.get_template("gap_report.html")
 
 
-def render(report: dict[str, Any], run_id: str, nonce: str) -> str:
-    """The report as one HTML document without scripts, which can be saved and sent.
+def render(
+    report: dict[str, Any], run_id: str, nonce: str, address_of: Callable[[dict[str, Any]], str]
+) -> str:
+    """The report as one HTML document, which can be saved and sent.
 
     :param report: what ``show_data_gaps`` returned.
-    :param nonce: allows the document's own styles and nothing else.
+    :param nonce: allows the document's own styles and its own script, and nothing else.
+    :param address_of: the address of the coverage page with the days of a gap selected.
     """
-    return _template().render(report=report, run_id=run_id, nonce=nonce)
+    return _template().render(report=report, run_id=run_id, nonce=nonce, address_of=address_of)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Annotated
+from datetime import date, timedelta
+from typing import Annotated, Any
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -15,6 +16,7 @@ from fastapi.responses import HTMLResponse
 
 from web_analytics.api import gap_report
 from web_analytics.api.security import reader
+from web_analytics.reporting import links
 
 DAG_ID, TASK_ID = "web_analytics_diagnostics", "show_data_gaps"
 
@@ -32,11 +34,20 @@ def show_gap_report(
     if found is None:
         raise HTTPException(404, f"Run {run_id} of {dag_id} has no gap report (yet).")
     report = XComModel.deserialize_value(found)
+
+    def address_of(gap: dict[str, Any]) -> str:
+        first, end = (date.fromisoformat(gap[name]) for name in ("date_start", "date_end"))
+        days = (first, end - timedelta(days=1))
+        return links.site() + links.page_of(dag_id, days=days, team_ids=[gap["team_id"]])
+
     nonce = secrets.token_urlsafe(16)
     return HTMLResponse(
-        gap_report.render(json.loads(report) if isinstance(report, str) else report, run_id, nonce),
+        gap_report.render(
+            json.loads(report) if isinstance(report, str) else report, run_id, nonce, address_of
+        ),
         headers={
-            "Content-Security-Policy": f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; "
+            "Content-Security-Policy": f"default-src 'none'; style-src 'nonce-{nonce}'; "
+            f"script-src 'nonce-{nonce}'; base-uri 'none'; "
             "form-action 'none'; frame-ancestors 'self'",
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",

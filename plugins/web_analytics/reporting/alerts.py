@@ -10,7 +10,7 @@ import html
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -36,6 +36,8 @@ class Message:
     :ivar since: since when it is so; None if unknown.
     :ivar teams: how many teams it concerns; None if unknown.
     :ivar commands: what to run.
+    :ivar days: the days that the link to the coverage page selects; empty for none.
+    :ivar team_ids: of these teams.
     """
 
     title: str
@@ -45,6 +47,8 @@ class Message:
     since: datetime | None = None
     teams: int | None = None
     commands: tuple[str, ...] = ()
+    days: tuple[date, ...] = ()
+    team_ids: tuple[int, ...] = ()
 
     def facts(self) -> list[tuple[str, str]]:
         facts = [("What", _shortened(self.what))]
@@ -65,7 +69,7 @@ class Message:
             return []
         return [
             ("This run", f"{base}/dags/{self.dag_id}/runs/{quote(self.run_id, safe='')}"),
-            ("Coverage", base + page_of(self.dag_id)),
+            ("Coverage", base + page_of(self.dag_id, days=self.days, team_ids=self.team_ids)),
             ("Runbook", f"{base}/dags/{self.dag_id}"),
         ]
 
@@ -147,6 +151,8 @@ def run_failed(context: Mapping[str, Any]) -> None:
         since=concern.since or getattr(context.get("dag_run"), "start_date", None),
         teams=concern.teams,
         commands=concern.commands,
+        days=concern.days,
+        team_ids=concern.team_ids,
         dag_id=ti.dag_id,
         run_id=ti.run_id,
     )

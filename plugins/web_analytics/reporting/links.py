@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import date, timedelta
 from urllib.parse import quote, urlencode, urlsplit
 
 from airflow.configuration import conf
@@ -11,11 +13,20 @@ from web_analytics.regions import region_of
 
 URL_ROUTE = "web-analytics-coverage"
 PATH = "/web-analytics/coverage"
+# Days that a link to cells shows with them, and the most that the page shows.
+USUAL_DAYS, MOST_DAYS = 30, 366
+# As many as one page of the map has at first; of more, the link names the days alone.
+MOST_TEAMS = 25
 
 
 def base_path() -> str:
     """What Airflow is mounted under; empty unless ``[api] base_url`` has a path."""
     return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+
+
+def site() -> str:
+    """The address of Airflow as far as it knows it, or else the path that it is mounted under."""
+    return conf.get("api", "base_url", fallback="").rstrip("/")
 
 
 def external_view() -> dict[str, object]:
@@ -31,14 +42,29 @@ def external_view() -> dict[str, object]:
     }
 
 
-def page_of(dag_id: str, run_id: str = "") -> str:
+def page_of(
+    dag_id: str, run_id: str = "", days: Collection[date] = (), team_ids: Collection[int] = ()
+) -> str:
     """The page of the region that a DAG serves, as a path below what Airflow is mounted under.
 
     :param run_id: the run whose dates it marks.
+    :param days: from the first to the last of them is selected.
+    :param team_ids: of these teams; only they are shown.
     """
     query = {"region": region_of(dag_id)} if region_of(dag_id) else {}
     if run_id:
         query |= {"dag_id": dag_id, "run_id": run_id}
+    if days:
+        last = max(days)
+        end = last + timedelta(days=1)
+        first = max(min(days), end - timedelta(days=MOST_DAYS))
+        query |= {
+            "date_start": min(first, end - timedelta(days=USUAL_DAYS)).isoformat(),
+            "date_end": end.isoformat(),
+            "selected_days": f"{first}..{last}" if first < last else str(last),
+        }
+    if 0 < len(team_ids) <= MOST_TEAMS:
+        query["team_ids"] = query["selected_teams"] = ",".join(map(str, sorted(team_ids)))
     if not query:
         return f"/plugin/{URL_ROUTE}"
     return f"/plugin/{URL_ROUTE}{base_path()}{PATH}?{urlencode(query)}"
@@ -63,8 +89,7 @@ class GapReportLink(BaseOperatorLink):
         return "Gap report"
 
     def get_link(self, operator, *, ti_key) -> str:
-        base = conf.get("api", "base_url", fallback="").rstrip("/")
-        return f"{base}/web-analytics/gap-reports/{ti_key.dag_id}/{quote(ti_key.run_id, safe='')}"
+        return f"{site()}/web-analytics/gap-reports/{ti_key.dag_id}/{quote(ti_key.run_id, safe='')}"
 
 
 def link_to_coverage(dag):

@@ -247,6 +247,7 @@ def _concern(clickhouse: ClickHouse, settings: Settings, plan_id: str, days: lis
         since=closed_at(partitions.start, settings.settling),
         teams=row["teams"],
         commands=(fill_command(partitions, GAP_KINDS, suffix=region_suffix()),),
+        days=tuple(days),
     )
 
 

@@ -254,6 +254,7 @@ def _tell(
             since=judged.since,
             teams=measured.enabled_teams,
             commands=tuple(judged.commands),
+            days=(oldest,) if (oldest := measured.coverage.oldest_gap) else (),
             dag_id=task.dag_id,
             run_id=task.run_id,
         ),

@@ -144,6 +144,8 @@ def report(chosen: dict[str, Any] | None, checked: Sequence[dict[str, Any]]) -> 
             since=day_end(min(date.fromisoformat(result.day) for result in wrong)),
             teams=len({team_id for result in wrong for team_id in result.team_ids}),
             commands=(summary["next"],),
+            days=tuple(date.fromisoformat(result.day) for result in wrong),
+            team_ids=tuple(sorted({team_id for result in wrong for team_id in result.team_ids})),
         )
         raise failure
     if unchecked:

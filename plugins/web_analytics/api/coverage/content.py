@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from web_analytics import parsers
-from web_analytics.api.coverage.ranking import GAP_COUNTS, NO_GAPS, TeamGaps, worst_first
+from web_analytics.api.coverage.ranking import GAP_COUNTS, NO_GAPS, WORST_FIRST, TeamGaps, in_order
 from web_analytics.api.problems import meaning_of
 from web_analytics.clickhouse.connection import ClickHouse, Row, teams_table
 from web_analytics.conf import MAX_RANGE_DAYS
@@ -53,6 +53,10 @@ class View:
     :ivar team_ids: only these teams; empty for no filter.
     :ivar all_teams: also teams that are not enabled.
     :ivar page: from 1.
+    :ivar only_gaps: only teams with a gap.
+    :ivar order: one of :data:`web_analytics.api.coverage.ranking.ORDERS`.
+    :ivar rows: these teams in this order instead of a page, as far as the filter has them: what a reader has before
+        their eyes keeps its place when it is read anew.
     """
 
     days: DateRange
@@ -60,6 +64,9 @@ class View:
     all_teams: bool
     page: int
     page_size: int
+    only_gaps: bool = False
+    order: str = WORST_FIRST
+    rows: tuple[int, ...] = ()
 
 
 def parse_team_ids(text: str) -> tuple[int, ...]:
@@ -75,6 +82,15 @@ def parse_team_ids(text: str) -> tuple[int, ...]:
         return parsers.team_ids(",".join(parts))
     except ValueError as error:
         raise BadSetting("team_ids", text[:200], accepted) from error
+
+
+def parse_rows(text: str) -> tuple[int, ...]:
+    """The ids of a page's teams in their order.
+
+    :raises BadSetting: anything else.
+    """
+    parse_team_ids(text)
+    return tuple(dict.fromkeys(map(int, text.replace(",", " ").split())))
 
 
 def range_to_show(
@@ -150,9 +166,12 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
         )
         others = frozenset(row["team_id"] for row in rows)
     gaps = GAP_COUNTS.count(clickhouse, settings, closed, shown, known) if len(closed) else {}
-    ranked = [*worst_first(shown, gaps), *sorted(others)]
+    ranked = [*in_order(view.order, shown, gaps), *sorted(others)]
+    listed = [team_id for team_id in ranked if team_id in gaps] if view.only_gaps else ranked
     first = (view.page - 1) * view.page_size
-    of_page = ranked[first : first + view.page_size]
+    known_teams = shown | others
+    of_page = [team_id for team_id in view.rows if team_id in known_teams]
+    of_page = of_page or listed[first : first + view.page_size]
     states = {}
     if (detailed := shown.intersection(of_page)) and len(closed):
         states = {
@@ -173,7 +192,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
         "as_of": _as_of(settings, known, closed),
         "page": view.page,
         "page_size": view.page_size,
-        "totals": _totals(gaps, len(ranked), len(shown), len(enabled)),
+        "totals": _totals(gaps, len(listed), len(shown), len(enabled)),
         "teams": [
             _team(
                 team_id,

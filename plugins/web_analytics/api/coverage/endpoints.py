@@ -7,13 +7,13 @@ import logging
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from airflow.exceptions import AirflowException
 from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from web_analytics.api.coverage import content, progress
+from web_analytics.api.coverage import content, progress, ranking
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep, connect
 from web_analytics.api.limits import in_own_thread
 from web_analytics.api.problems import Problem
@@ -92,15 +92,20 @@ def data(
     page_size: Annotated[int, Query(ge=1, le=max(content.PAGE_SIZES))] = content.PAGE_SIZES[0],
     dag_id: Annotated[str, Query(max_length=250)] = "",
     run_id: Annotated[str, Query(max_length=250)] = "",
+    only_gaps: bool = False,
+    sort: Literal[ranking.ORDERS] = ranking.WORST_FIRST,
+    rows: Annotated[str, Query(max_length=2_100)] = "",
 ) -> Response:
     """One page of teams with the state of every day in both tables, the worst teams first.
 
-    With ``dag_id`` and ``run_id`` the range contains the dates of that run.
+    ``sort``: the teams with the most gaps first, those with the oldest gap first, or by id. ``rows`` names the teams of
+    the page and their order instead. With ``dag_id`` and ``run_id`` the range contains the dates of that run.
     """
     now = datetime.now(UTC)
     run = None
     try:
         filtered = content.parse_team_ids(team_ids)
+        kept_rows = content.parse_rows(rows)
         shown = content.range_to_show(now, settings, days, date_start, date_end)
     except BadSetting as error:
         raise HTTPException(400, str(error)) from error
@@ -109,12 +114,14 @@ def data(
         run = {"dag_id": dag_id, "run_id": run_id, "dates": [day.isoformat() for day in dates]}
         if days is None and date_start is None:
             shown = content.range_around(dates, now, settings)
-    view = content.View(shown, filtered, all_teams, page, page_size)
+    view = content.View(shown, filtered, all_teams, page, page_size, only_gaps, sort, kept_rows)
     answer = content.read_page(clickhouse, settings, view, now)
     answer |= {
         "today": now.date().isoformat(),
         "filtered": [str(team_id) for team_id in filtered] or None,
         "all_teams": all_teams,
+        "only_gaps": only_gaps,
+        "sort": sort,
         "run": run,
         "region": region,
         "regions": region_names(),

@@ -33,6 +33,7 @@ TABLE_NAMES = (
 MONTHS_KEPT = 52
 # Each is one stream in ClickHouse, and takes about 130 MB there for 20,000 teams.
 MONTHS_AT_ONCE = 4
+WORST_FIRST, OLDEST_GAP_FIRST, BY_ID = ORDERS = ("worst", "oldest", "id")
 STATEMENT = "api/count_gaps_of_teams"
 CANCELLED = 394
 
@@ -77,6 +78,17 @@ def months_of(days: DateRange) -> Iterator[DateRange]:
         next_month = date(start.year + start.month // 12, start.month % 12 + 1, 1)
         yield DateRange(start, min(next_month, days.end))
         start = next_month
+
+
+def in_order(order: str, team_ids: frozenset[int], gaps: Mapping[int, TeamGaps]) -> list[int]:
+    """The teams in one of :data:`ORDERS`."""
+    if order == BY_ID:
+        return sorted(team_ids)
+    if order == OLDEST_GAP_FIRST:
+        return sorted(
+            worst_first(team_ids, gaps), key=lambda each: gaps.get(each, NO_GAPS).oldest_gap or date.max
+        )
+    return worst_first(team_ids, gaps)
 
 
 def worst_first(team_ids: frozenset[int], gaps: Mapping[int, TeamGaps]) -> list[int]:

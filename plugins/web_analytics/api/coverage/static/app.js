@@ -1,11 +1,13 @@
 // Starts the page: reads the filters from its address, asks for one page of teams, and passes selections on.
 
 import { Actions } from "./actions.js";
+import { saveCsv } from "./csv.js";
 import { describeCell, describeMany, describeNothing } from "./details.js";
 import { HeatMap, gapRanges } from "./heatmap.js";
-import { REGION, STATES, addDays, ago, airflowLink, count, element, get, moment, ofRegion, own, plural, replace, runPath } from "./page.js";
+import { REGION, STATES, addDays, addressOf, ago, airflowLink, copy, count, element, followInAirflow, get, moment, ofRegion, own, plural, replace, runPath, writeAddress } from "./page.js";
 import { showRuns } from "./runs.js";
 import { Status } from "./status.js";
+import { drawTrend } from "./trend.js";
 
 const PAGE_SIZE = 25;
 // After so long without an answer the reader is told; in the background the old verdict stays as long.
@@ -14,14 +16,17 @@ const LONGEST_RANGE = 366;
 // web_analytics_backfill looks every 6 hours.
 const DETECTION_HOURS = 8;
 const form = document.getElementById("filters");
-const query = new URLSearchParams(location.search);
+// What the page shows is in its address: filters, the selection, the tab.
+let query = new URLSearchParams(location.search);
 let data = null;
 let actions = null;
 let latest = 0;
 
 const map = new HeatMap(document.getElementById("map"), document.getElementById("tip"), selected);
 
-function selected(selection, cell) {
+function selected(selection, cell, isExtended) {
+  writeSelection(selection, isExtended);
+  document.body.classList.toggle("has-selection", Boolean(selection));
   if (cell) {
     describeCell(cell.team.team_id, cell.day);
   } else if (selection) {
@@ -30,6 +35,48 @@ function selected(selection, cell) {
     describeNothing();
   }
   aim(selection);
+}
+
+// The names of the selection in the address.
+const SELECTED = ["selected_days", "selected_teams"];
+
+function writeSelection(selection, isExtended) {
+  const before = SELECTED.map((name) => query.get(name) ?? "").join(" ");
+  SELECTED.forEach((name) => query.delete(name));
+  if (selection) {
+    query.set("selected_days", selection.days === 1 ? selection.first : `${selection.first}..${selection.last}`);
+    if (!selection.isWholePage) {
+      query.set("selected_teams", selection.teams.map((team) => team.team_id).join(","));
+    }
+  }
+  if (SELECTED.map((name) => query.get(name) ?? "").join(" ") !== before) {
+    // Back leads to the cell before, but not through every step of a selection that grows.
+    writeAddress(query, Boolean(selection) && !isExtended);
+  }
+}
+
+function chosen() {
+  const days = query.get("selected_days");
+  if (!days) {
+    return null;
+  }
+  const [first, last = first] = days.split("..");
+  return { first, last, teams: query.get("selected_teams")?.split(",") ?? null };
+}
+
+// Names its days and teams, since tomorrow the last 30 days are others and other teams the worst.
+function lastingAddress() {
+  const lasting = new URLSearchParams(query);
+  if (data) {
+    ["days", "page"].forEach((name) => lasting.delete(name));
+    lasting.set("date_start", data.date_start);
+    lasting.set("date_end", data.date_end);
+    const teams = chosen()?.teams;
+    if (teams) {
+      lasting.set("team_ids", teams.join(","));
+    }
+  }
+  return addressOf(lasting);
 }
 
 // What the buttons would act on: the selection, or everything that the filter shows.
@@ -71,11 +118,17 @@ async function load(quietly = false) {
     setTimeout(() => tellWaiting(`ClickHouse has not answered for ${PATIENCE_SECONDS} seconds. ${isShown ? `What the map shows was read before ${since.toISOString().slice(11, 16)} UTC and may be out of date.` : "Nothing can be shown until it does."}`), 1000 * PATIENCE_SECONDS),
   ];
   try {
-    const answer = await get(own("/data", query));
+    const asked = { page_size: PAGE_SIZE, ...Object.fromEntries(query) };
+    [...SELECTED, "view"].forEach((name) => delete asked[name]);
+    if (quietly && data && map.isInUse()) {
+      // Under a pointer, and around what has the focus, no row moves.
+      asked.rows = data.teams.map((team) => team.team_id).join(",");
+    }
+    const answer = await get(own("/data", asked));
     if (request !== latest) {
       return;
     }
-    if (!answer.teams.length && answer.totals.teams) {
+    if (!answer.teams.length && answer.totals.teams && query.has("page")) {
       // Beyond the last page, for example since a filter leaves fewer teams.
       navigate({ page: pagesOf(answer) });
       return;
@@ -86,7 +139,8 @@ async function load(quietly = false) {
     drawLegend(data.teams);
     drawAsOf();
     drawBanner();
-    map.show(data, data.run?.dates ?? []);
+    map.show(data, data.run?.dates ?? [], chosen());
+    drawTrend(data);
     performance.mark("coverage-drawn");
     drawPager();
     drawGaps();
@@ -127,8 +181,59 @@ function navigate(changes) {
       query.set(name, value);
     }
   }
-  history.replaceState(null, "", `${location.pathname}?${query}`);
+  writeAddress(query, false);
   return load();
+}
+
+// Back and forward, through selections.
+addEventListener("popstate", () => {
+  const before = query;
+  query = new URLSearchParams(location.search);
+  followInAirflow(query);
+  showView();
+  const filters = (address) => JSON.stringify([...address].filter(([name]) => ![...SELECTED, "view"].includes(name)).sort());
+  if (filters(before) !== filters(query)) {
+    load();
+  } else if (data && !chosen()) {
+    map.clear();
+  } else if (data) {
+    map.choose(chosen());
+  }
+});
+
+// ---- the tabs
+
+const TABS = ["map", "runs"].map((view) => document.getElementById(`tab-${view}`));
+
+function showView() {
+  const view = query.get("view") === "runs" ? "runs" : "map";
+  for (const tab of TABS) {
+    const isShown = tab.id === `tab-${view}`;
+    tab.setAttribute("aria-selected", isShown);
+    tab.tabIndex = isShown ? 0 : -1;
+    document.getElementById(tab.getAttribute("aria-controls")).hidden = !isShown;
+  }
+  map.resize();
+}
+
+function turnTo(view) {
+  query.delete("view");
+  if (view !== "map") {
+    query.set("view", view);
+  }
+  writeAddress(query, true);
+  showView();
+}
+
+for (const tab of TABS) {
+  tab.addEventListener("click", () => turnTo(tab.id.slice("tab-".length)));
+  tab.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+      const other = TABS.find((each) => each !== tab);
+      other.click();
+      other.focus();
+    }
+  });
 }
 
 // ---- drawing
@@ -144,6 +249,8 @@ function fillForm() {
   form.date_start.max = form.date_last.max = data.today;
   form.team_ids.value = (data.filtered ?? []).join(", ");
   form.all_teams.checked = data.all_teams;
+  form.only_gaps.checked = data.only_gaps;
+  form.sort.value = data.sort;
   const days = data.date_end > data.today ? String((Date.parse(data.today) - Date.parse(data.date_start)) / 86400000) : "";
   for (const radio of form.days) {
     radio.checked = radio.value === days;
@@ -262,13 +369,17 @@ form.addEventListener("change", (event) => {
     navigate({ days: event.target.value, date_start: null, date_end: null, dag_id: null, run_id: null, page: null });
   } else if (event.target.name === "region") {
     // Ids of teams and runs are the region's own.
-    for (const name of ["team_ids", "dag_id", "run_id", "page"]) {
+    for (const name of ["team_ids", "dag_id", "run_id", "page", ...SELECTED]) {
       query.delete(name);
     }
     query.set("region", event.target.value);
     location.search = query;
   } else if (event.target.name === "all_teams") {
     navigate({ all_teams: event.target.checked ? "true" : null, page: null });
+  } else if (event.target.name === "only_gaps") {
+    navigate({ only_gaps: event.target.checked ? "true" : null, page: null });
+  } else if (event.target.name === "sort") {
+    navigate({ sort: event.target.value === "worst" ? null : event.target.value, page: null });
   }
 });
 
@@ -303,9 +414,33 @@ document.getElementById("refresh").addEventListener("click", () => {
   status.look();
 });
 
+document.getElementById("copy-link").addEventListener("click", async (event) => {
+  const button = event.currentTarget;
+  const isCopied = await copy(lastingAddress());
+  button.textContent = isCopied ? "Copied" : "Not copied: take it from the address bar";
+  setTimeout(() => (button.textContent = "Copy link"), 2000);
+});
+
+document.getElementById("save-csv").addEventListener("click", () => data && saveCsv(data));
+
+// The selection's details, which a narrow window shows in a sheet at its bottom.
+function closeDetails() {
+  map.clear();
+  map.focusCursor();
+}
+
+document.getElementById("close-details").addEventListener("click", closeDetails);
+document.querySelector(".side").addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && map.selected) {
+    closeDetails();
+  }
+});
+
 function runsAgain() {
   return showRuns((dagId, runId) => {
+    turnTo("map");
     navigate({ days: null, date_start: null, date_end: null, page: null, dag_id: dagId, run_id: runId });
+    TABS[0].focus();
     document.querySelector("h1").scrollIntoView();
   }, (run) => status.failed(run));
 }
@@ -322,9 +457,8 @@ const status = new Status(
 
 // ---- start
 
-if (!query.has("page_size")) {
-  query.set("page_size", PAGE_SIZE);
-}
+followInAirflow(query);
+showView();
 drawLegend([]);
 load();
 runsAgain();

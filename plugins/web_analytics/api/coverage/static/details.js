@@ -3,9 +3,12 @@
 import { TABLES, ago, airflowLink, count, element, get, moment, own, replace, runLink, taskPath, weekday } from "./page.js";
 
 let shown = 0;
+// The cell whose numbers are shown: read anew, they stay until the new ones are there.
+let shownCell = "";
 
 export function describeNothing() {
   shown += 1;
+  shownCell = "";
   replace(
     "details",
     element("h2", {}, "Selection"),
@@ -15,6 +18,7 @@ export function describeNothing() {
 
 export function describeMany(selection) {
   shown += 1;
+  shownCell = "";
   const teams = selection.teams.length;
   replace(
     "details",
@@ -27,7 +31,10 @@ export function describeMany(selection) {
 export async function describeCell(teamId, day) {
   const request = (shown += 1);
   const title = [element("h2", {}, `Team ${teamId}`), element("p", { class: "day-name" }, dayName(day))];
-  replace("details", ...title, element("p", { class: "hint" }, "Reading…"));
+  if (shownCell !== `${teamId} ${day}`) {
+    shownCell = `${teamId} ${day}`;
+    replace("details", ...title, element("p", { class: "hint" }, "Reading…"));
+  }
   let cell;
   try {
     cell = await get(own(`/cells/${encodeURIComponent(teamId)}/${encodeURIComponent(day)}`));

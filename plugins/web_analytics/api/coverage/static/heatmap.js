@@ -14,7 +14,8 @@ const NOW = { "": "", building: ", being built now", waiting: ", waits for anoth
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 export class HeatMap {
-  // onSelect(selection, focused) with the selection as {teams, days, first, last}.
+  // onSelect(selection, cell, isExtended) with the selection as {teams, days, first, last}; isExtended: a selection that
+  // was there was made larger or smaller.
   constructor(place, tip, onSelect) {
     this.place = place;
     this.tip = tip;
@@ -30,12 +31,20 @@ export class HeatMap {
     place.addEventListener("focusout", () => this.hideTip());
     place.addEventListener("keydown", (event) => this.keyed(event));
     addEventListener("pointerup", () => this.released());
+    addEventListener("pointercancel", () => this.released());
     addEventListener("resize", () => this.resize());
     addEventListener("scroll", () => this.hideTip(), { capture: true, passive: true });
   }
 
-  show(data, markedDates) {
-    const kept = this.data && this.selected ? this.describe() : null;
+  // chosen: what is selected, as {first, last, teams: ids or null for all}, or null.
+  show(data, markedDates, chosen) {
+    if (this.dragging) {
+      // The cells under the pointer stay until it is released.
+      this.postponed = [data, markedDates];
+      return;
+    }
+    const focused = this.place.contains(document.activeElement) ? this.nameOf(document.activeElement) : null;
+    const scrolled = this.data?.date_start === data.date_start && this.data.date_end === data.date_end ? this.place.scrollLeft : null;
     this.data = data;
     this.days = daysOf(data.date_start, data.date_end);
     this.marked = new Set(markedDates);
@@ -54,20 +63,56 @@ export class HeatMap {
     );
     this.table = table;
     this.resize();
-    this.place.scrollLeft = this.place.scrollWidth;
+    this.place.scrollLeft = scrolled ?? this.place.scrollWidth;
     if (this.rows.length) {
       this.rows[0][this.rows[0].length - 1].tabIndex = 0;
     }
     this.showBuilding(this.building);
-    if (kept) {
-      this.restore(kept);
+    if (chosen) {
+      this.choose(chosen);
     }
+    if (focused) {
+      this.focusOn(focused);
+    }
+  }
+
+  // Whether somebody is about to press something here: then nothing may move.
+  isInUse() {
+    return this.place.matches(":hover") || this.place.contains(document.activeElement);
+  }
+
+  // ---- what has the focus: a cell, a date or a team
+
+  nameOf(item) {
+    const isPlace = item.row !== undefined && item.column !== undefined;
+    return isPlace ? { team: item.row < 0 ? null : this.teamOf(item.row).team_id, table: item.row % TABLES.length, day: item.column < 0 ? null : this.days[item.column] } : {};
+  }
+
+  focusOn({ team, table, day }) {
+    const row = team ? this.data.teams.findIndex((each) => each.team_id === team) * TABLES.length + table : -1;
+    const column = day ? this.days.indexOf(day) : -1;
+    const item = (team && row < 0) || (day && column < 0) ? null : this.at(row, column);
+    (item ?? this.place.querySelector('[tabindex="0"]'))?.focus({ preventScroll: true });
+  }
+
+  // Where the selection was made.
+  focusCursor() {
+    this.cursor?.focus();
+  }
+
+  at(row, column) {
+    if (row < 0) {
+      return this.dates[column];
+    }
+    return column < 0 ? this.labels[Math.floor(row / TABLES.length)] : this.rows[row]?.[column];
   }
 
   head() {
     const months = element("tr", {}, element("th", { class: "corner", colspan: 2 }));
     const days = element("tr", {}, element("th", { class: "corner", colspan: 2, scope: "col" }, "team"));
     let current = null;
+    this.dates = [];
+    this.labels = [];
     for (const day of this.days) {
       const month = day.slice(0, 7);
       if (current?.month !== month) {
@@ -80,13 +125,15 @@ export class HeatMap {
       const label = current.columns > 8 ? `${name} ${month.slice(0, 4)}` : current.columns > 3 ? name : "";
       current.cell.replaceChildren(element("span", {}, label));
       const classes = ["day", weekday(day) === "Mon" ? "monday" : "", this.marked.has(day) ? "marked" : ""];
-      days.append(
-        element(
-          "th",
-          { class: classes.join(" ").trim(), scope: "col", "data-day": day, title: `${weekday(day)} ${day}` },
-          element("span", {}, String(Number(day.slice(8)))),
-        ),
+      const header = element(
+        "th",
+        { class: classes.join(" ").trim(), scope: "col", "data-day": day, tabindex: -1, title: `${weekday(day)} ${day}`, "aria-label": `${weekday(day)} ${day}, all teams` },
+        element("span", {}, String(Number(day.slice(8)))),
       );
+      header.row = -1;
+      header.column = this.dates.length;
+      this.dates.push(header);
+      days.append(header);
     }
     months.append(element("th", { class: "corner-right" }));
     days.append(element("th", { class: "corner-right", scope: "col" }, "gaps"));
@@ -98,8 +145,11 @@ export class HeatMap {
     TABLES.forEach((table, index) => {
       const row = document.createElement("tr");
       if (index === 0) {
-        const label = element("th", { class: "team-id", rowspan: TABLES.length, scope: "rowgroup", title: `team ${team.team_id}` }, team.team_id);
+        const label = element("th", { class: "team-id", rowspan: TABLES.length, scope: "rowgroup", tabindex: -1, title: `team ${team.team_id}` }, team.team_id);
         label.dataset.team = team.team_id;
+        label.row = this.rows.length;
+        label.column = -1;
+        this.labels.push(label);
         row.append(label);
       }
       row.append(element("th", { class: "table-name", scope: "row" }, table.short));
@@ -190,7 +240,9 @@ export class HeatMap {
 
   pressed(event) {
     const header = event.target.closest("th[data-day], th[data-team]");
-    if (header) {
+    if (header && event.button === 0) {
+      event.preventDefault();
+      header.focus({ preventScroll: true });
       this.selectHeader(header);
       return;
     }
@@ -201,34 +253,37 @@ export class HeatMap {
     event.preventDefault();
     cell.focus({ preventScroll: true });
     this.hideTip();
-    if (!event.shiftKey || !this.anchor) {
+    const isExtended = event.shiftKey && Boolean(this.anchor);
+    if (!isExtended) {
       this.anchor = cell;
     }
     this.dragging = event.pointerType === "mouse";
-    this.extendTo(cell);
+    this.extendTo(cell, isExtended);
   }
 
   released() {
     if (this.dragging) {
       this.dragging = false;
       this.announce();
+      if (this.postponed) {
+        const { teams, first, last } = this.describe();
+        this.show(...this.postponed, { teams: teams.map((team) => team.team_id), first, last });
+        this.postponed = null;
+      }
     }
   }
 
   selectHeader(header) {
-    if (header.dataset.day) {
-      const column = this.days.indexOf(header.dataset.day);
-      this.anchor = this.rows[0][column];
-      this.extendTo(this.rows[this.rows.length - 1][column]);
-    } else {
-      const first = this.data.teams.findIndex((team) => team.team_id === header.dataset.team) * TABLES.length;
-      this.anchor = this.rows[first][0];
-      this.extendTo(this.rows[first + TABLES.length - 1][this.days.length - 1]);
+    if (!this.rows.length) {
+      return;
     }
-    this.announce();
+    const { row, column } = header;
+    this.anchor = row < 0 ? this.rows[0][column] : this.rows[row][0];
+    this.extendTo(row < 0 ? this.rows[this.rows.length - 1][column] : this.rows[row + TABLES.length - 1][this.days.length - 1]);
+    this.cursor = header;
   }
 
-  extendTo(cell) {
+  extendTo(cell, isExtended = false) {
     this.cursor = cell;
     const rows = [this.anchor.row, cell.row].sort((a, b) => a - b);
     const columns = [this.anchor.column, cell.column].sort((a, b) => a - b);
@@ -236,7 +291,7 @@ export class HeatMap {
     this.selected = { rows, columns };
     this.mark(true);
     if (!this.dragging) {
-      this.announce();
+      this.announce(isExtended);
     }
   }
 
@@ -260,8 +315,8 @@ export class HeatMap {
     this.onSelect(null, null);
   }
 
-  announce() {
-    this.onSelect(this.describe(), this.isOneCell() ? this.describeCursor() : null);
+  announce(isExtended = false) {
+    this.onSelect(this.describe(), this.isOneCell() ? this.describeCursor() : null, isExtended);
   }
 
   // Both tables of one team on one day are one selection: they are built together.
@@ -271,7 +326,7 @@ export class HeatMap {
   }
 
   describeCursor() {
-    return { team: this.teamOf(this.cursor.row), day: this.days[this.cursor.column] };
+    return { team: this.teamOf(this.selected.rows[0]), day: this.days[this.selected.columns[0]] };
   }
 
   describe() {
@@ -297,28 +352,29 @@ export class HeatMap {
     };
   }
 
-  // After a refresh the same cells are selected, as far as they are still there.
-  restore(kept) {
-    const ids = new Set(kept.teams.map((team) => team.team_id));
+  // Selects what an address or a refresh names, as far as it is there.
+  choose({ teams, first: firstDay, last: lastDay }) {
+    const ids = new Set(teams ?? this.data.teams.map((team) => team.team_id));
     const rows = this.rows.flatMap((_, row) => (ids.has(this.teamOf(row).team_id) ? [row] : []));
-    const first = this.days.indexOf(kept.first);
-    const last = this.days.indexOf(kept.last);
-    const together = rows.length === ids.size * TABLES.length && rows[rows.length - 1] - rows[0] + 1 === rows.length;
-    if (!together || first < 0 || last < 0) {
-      this.onSelect(null, null);
+    const first = this.days.indexOf(firstDay);
+    const last = this.days.indexOf(lastDay);
+    const together = rows.length && rows.length === ids.size * TABLES.length && rows[rows.length - 1] - rows[0] + 1 === rows.length;
+    if (!together || first < 0 || last < first) {
+      this.clear();
       return;
     }
     this.anchor = this.rows[rows[0]][first];
-    this.extendTo(this.rows[rows[rows.length - 1]][last]);
+    this.extendTo(this.rows[rows[rows.length - 1]][last], true);
   }
 
   // ---- keyboard and pointer
 
   keyed(event) {
-    const cell = event.target.closest("td.cell");
-    if (!cell) {
+    const item = event.target.closest("td.cell, th[data-day], th[data-team]");
+    if (!item) {
       return;
     }
+    const isCell = item.row >= 0 && item.column >= 0;
     const page = 7;
     const steps = {
       ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0],
@@ -329,31 +385,46 @@ export class HeatMap {
       this.clear();
     } else if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
-      if (!event.shiftKey || !this.anchor) {
-        this.anchor = cell;
+      if (!isCell) {
+        this.selectHeader(item);
+        return;
       }
-      this.extendTo(cell);
+      const isExtended = event.shiftKey && Boolean(this.anchor);
+      if (!isExtended) {
+        this.anchor = item;
+      }
+      this.extendTo(item, isExtended);
     } else if (steps[event.key]) {
       event.preventDefault();
       const [down, right] = steps[event.key];
-      const row = Math.max(0, Math.min(this.rows.length - 1, cell.row + down));
-      const column = Math.max(0, Math.min(this.days.length - 1, cell.column + right));
-      const next = this.rows[row][column];
-      next.focus();
-      if (event.shiftKey) {
-        this.anchor ??= cell;
-        this.extendTo(next);
+      // Beyond the first row are the dates, beyond the first column the teams; a leap or a selection ends before them.
+      const least = event.shiftKey || Math.abs(down) > 1 || Math.abs(right) > 1 ? 0 : -1;
+      const step = item.column < 0 && down ? down * TABLES.length : down;
+      let row = Math.max(Math.min(least, item.row), Math.min(this.rows.length - 1, item.row + step));
+      let column = Math.max(Math.min(least, item.column), Math.min(this.days.length - 1, item.column + right));
+      if (row < 0 && column < 0) {
+        // There is nothing in the corner.
+        [row, column] = [item.row, item.column];
+      }
+      const next = this.at(row, column);
+      next?.focus();
+      if (event.shiftKey && isCell) {
+        this.anchor ??= item;
+        this.extendTo(next, true);
       }
     }
   }
 
   focused(event) {
-    const cell = event.target.closest("td.cell");
+    const cell = event.target.closest("td.cell, th[data-day], th[data-team]");
     if (!cell) {
       return;
     }
-    this.place.querySelector('td.cell[tabindex="0"]')?.setAttribute("tabindex", "-1");
+    this.place.querySelectorAll('[tabindex="0"]').forEach((each) => (each.tabIndex = -1));
     cell.tabIndex = 0;
+    if (!cell.matches("td")) {
+      return;
+    }
     cell.setAttribute("aria-label", this.sentence(cell));
     if (cell.matches(":focus-visible")) {
       this.showTip(cell);

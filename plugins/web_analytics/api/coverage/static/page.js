@@ -1,6 +1,8 @@
 // What every part of the page needs: requests, links, elements and how things are written.
 
 const PATH = "/web-analytics/coverage";
+// Where Airflow shows the page in a frame; what follows is the frame's own address.
+const ROUTE = "/plugin/web-analytics-coverage";
 // What Airflow is mounted under, "" unless [api] base_url has a path.
 export const BASE = location.pathname.slice(0, Math.max(0, location.pathname.lastIndexOf(PATH)));
 
@@ -74,6 +76,49 @@ export function own(rest, parameters = {}) {
   return `${PATH}${rest}?${query}`;
 }
 
+// The address that leads to what the page shows, in Airflow's frame.
+export const addressOf = (query) => `${location.origin}${BASE}${ROUTE}${location.pathname}${query.size ? `?${query}` : ""}`;
+
+// Writes the page's address, and Airflow's own where the page stands in its frame: Airflow follows a frame only when it
+// loads. isStep: Back leads to what was shown before.
+export function writeAddress(query, isStep) {
+  const address = `${location.pathname}${query.size ? `?${query}` : ""}`;
+  if (isStep) {
+    history.pushState(null, "", address);
+  } else {
+    history.replaceState(null, "", address);
+  }
+  followInAirflow(query);
+}
+
+export function followInAirflow(query) {
+  const outside = window.parent;
+  if (outside !== window && outside.location.pathname.startsWith(BASE + ROUTE)) {
+    outside.history.replaceState(outside.history.state, "", addressOf(query));
+  }
+}
+
+// Where no HTTPS is, browsers give no other way to the clipboard than a selected text.
+export async function copy(text) {
+  if (navigator.clipboard) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      // Not allowed in this frame: the other way.
+    }
+  }
+  const focused = document.activeElement;
+  const field = element("textarea", { class: "visually-hidden", "aria-hidden": "true" });
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  focused?.focus({ preventScroll: true });
+  return isCopied;
+}
+
 // An element; strings among its children become text, never markup.
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -106,7 +151,10 @@ for (const end of ["pointerup", "pointercancel"]) {
   );
 }
 
-// What had the focus keeps it, and what was open stays open, as far as it has an id and is still there.
+const FOCUSABLE = "a[href], button, input, select, summary, [tabindex]";
+
+// What had the focus keeps it: what has its id now, or else its place and its words. Where that is gone, the place has
+// it, so that the next Tab goes on from there. What was open stays open, as far as it has an id.
 export function replace(id, ...children) {
   const place = document.getElementById(id);
   waiting.delete(id);
@@ -114,15 +162,21 @@ export function replace(id, ...children) {
     waiting.set(id, children);
     return place;
   }
-  const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
+  const focused = place.contains(document.activeElement) ? document.activeElement : null;
+  const index = [...place.querySelectorAll(FOCUSABLE)].indexOf(focused);
   const open = [...place.querySelectorAll("details[open][id]")].map((each) => each.id);
   place.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
   place.hidden = place.childNodes.length === 0;
   for (const each of open) {
     document.getElementById(each)?.setAttribute("open", "");
   }
-  if (focused) {
-    document.getElementById(focused)?.focus({ preventScroll: true });
+  if (focused && !place.hidden) {
+    const sameWords = [...place.querySelectorAll(FOCUSABLE)][index];
+    const next = (focused.id && document.getElementById(focused.id)) || (sameWords?.textContent === focused.textContent ? sameWords : null);
+    if (!next) {
+      place.tabIndex = -1;
+    }
+    (next ?? place).focus({ preventScroll: true });
   }
   return place;
 }
