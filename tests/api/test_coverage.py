@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support import Source, at, examples, set_up, states
 from web_analytics.api.coverage import content
-from web_analytics.api.coverage.ranking import GapCounts, TeamGaps, months_of, worst_first
+from web_analytics.api.coverage.ranking import GapCounts, TeamGaps, in_order, months_of, worst_first
 from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse
@@ -138,6 +139,17 @@ def test_no_team_is_ranked_before_a_worse_one(gaps):
     assert sorted(ranked) == sorted(teams)
     totals = [gaps.get(team, TeamGaps()).total for team in ranked]
     assert totals == sorted(totals, reverse=True)
+
+
+def test_teams_are_ordered_by_id_and_by_their_oldest_gap():
+    teams = frozenset({1, 2, 3, 10})
+    gaps = {
+        10: TeamGaps(missing=1, oldest_gap=date(2026, 1, 1)),
+        2: TeamGaps(missing=9, oldest_gap=date(2026, 1, 5)),
+    }
+    assert in_order("worst", teams, gaps) == [2, 10, 1, 3]
+    assert in_order("oldest", teams, gaps) == [10, 2, 1, 3]
+    assert in_order("id", teams, gaps) == [1, 2, 3, 10]
 
 
 # ---- on the engine
@@ -487,3 +499,19 @@ def test_the_year_is_prepared_without_reading_events(source, days):
         "INSERT INTO web_pre_aggregated_stats (period_bucket, team_id) VALUES", row_of_another_team
     )
     assert statements() > 4
+
+
+def test_only_teams_with_gaps_and_the_rows_that_a_reader_has(source, days):
+    two = days(2)
+    source.enable(1, 2, 3)
+    source.visits([1, 2], two)
+    for day in two:
+        build_partition(source.clickhouse, SETTINGS, day, [1])
+    asked = view(two)
+    assert [team["team_id"] for team in read(source, asked)["teams"]] == ["2", "1", "3"]
+    narrowed = read(source, replace(asked, only_gaps=True))
+    assert [team["team_id"] for team in narrowed["teams"]] == ["2"]
+    assert narrowed["totals"]["teams"] == 1
+    kept = read(source, replace(asked, only_gaps=True, rows=(3, 99, 1, 2)))
+    assert [team["team_id"] for team in kept["teams"]] == ["3", "1", "2"]
+    assert content.parse_rows("17,3,3") == (17, 3)

@@ -32,17 +32,18 @@ REPORT = {
 
 
 def test_values_are_shown_as_text():
-    page = gap_report.render(REPORT, '"><img src=x onerror=alert(2)>', "n0nce")
-    assert "<script" not in page
+    page = gap_report.render(REPORT, '"><img src=x onerror=alert(2)>', "n0nce", lambda gap: "/page")
+    assert "<script>" not in page
     assert "<img" not in page
     assert "&lt;script&gt;" in page
     assert '<td class="number">7</td>' in page
 
 
 def test_the_page_is_self_contained():
-    page = gap_report.render(REPORT, "run", "n0nce")
-    for reference in ("src=", "href=", "@import", "url("):
+    page = gap_report.render(REPORT, "run", "n0nce", lambda gap: "/page?a=1&b=2")
+    for reference in ("src=", "@import", "url("):
         assert reference not in page
+    assert re.findall('href="(.*?)"', page) == ["/page?a=1&amp;b=2"]
 
 
 def test_the_task_links_to_its_run(dag_bag):
@@ -70,6 +71,9 @@ def test_who_may_look_sees_the_report_of_the_run(airflow_api, login, source, run
     nonce = re.search("'nonce-([^']+)'", policy)[1]
     assert policy.startswith("default-src 'none'")
     assert f'<style nonce="{nonce}">' in answer.text
+    assert f'<script nonce="{nonce}">' in answer.text
+    newest = days(1)[0]
+    assert f"selected_days={days(2)[1]}..{newest}&team_ids=1&selected_teams=1" in html.unescape(answer.text)
 
 
 def test_a_run_without_a_report_is_not_found(airflow_api, login):

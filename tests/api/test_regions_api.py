@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
@@ -97,3 +98,15 @@ def test_links_lead_to_the_region_of_their_dag(monkeypatch):
     run = SimpleNamespace(dag_id=BACKFILL_EU, run_id="manual__1+1")
     link = links.CoverageLink().get_link(None, ti_key=run)
     assert link == f"{page}{PAGE}?region=eu&dag_id={BACKFILL_EU}&run_id=manual__1%2B1"
+
+
+def test_a_link_selects_the_days_and_teams_that_it_is_about():
+    page = f"/plugin/web-analytics-coverage{PAGE}?"
+    day = date(2026, 3, 10)
+    assert links.page_of("web_analytics_validate", days=[day], team_ids=[7]) == (
+        f"{page}date_start=2026-02-09&date_end=2026-03-11&selected_days=2026-03-10&team_ids=7&selected_teams=7"
+    )
+    years = [date(2024, 1, 1), day]
+    assert links.page_of("web_analytics_backfill", days=years, team_ids=range(1000)) == (
+        f"{page}date_start=2025-03-10&date_end=2026-03-11&selected_days=2025-03-10..2026-03-10"
+    )

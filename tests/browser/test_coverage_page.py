@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
@@ -357,3 +358,138 @@ def test_it_says_that_the_backfill_is_paused(log_in, airflow):
         expect(frame.locator("#status-next")).to_contain_text("web_analytics_backfill is paused: unpause it")
     finally:
         airflow.unpause("web_analytics_backfill")
+
+
+def test_the_address_keeps_what_is_shown(log_in, airflow):
+    page = log_in("vera")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    frame = open_from_navigation(page)
+    first, second = gap_days()[0], gap_days()[4]
+    frame.locator("input[name=team_ids]").fill("1, 3")
+    frame.get_by_role("button", name="Show", exact=True).click()
+    expect(frame.locator("th.team-id")).to_have_count(2)
+    for day in (first, second):
+        cell(frame, 3, "stats", day).click()
+        page.wait_for_url(
+            re.compile(f"/plugin/web-analytics-coverage{PATH}.*selected_days={day}&selected_teams=3")
+        )
+    page.go_back()
+    page.wait_for_url(re.compile(f"selected_days={first}"))
+    expect(cell(frame, 3, "stats", first)).to_have_class(re.compile("selected"))
+
+    page.reload()
+    expect(cell(frame, 3, "stats", first)).to_have_class(re.compile("selected"))
+    expect(frame.locator("td.selected")).to_have_count(2)
+    expect(frame.locator("input[name=team_ids]")).to_have_value("1, 3")
+    expect(frame.locator("#details")).to_contain_text("Team 3")
+
+    frame.get_by_role("button", name="Copy link").click()
+    expect(frame.locator("#copy-link")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert f"/plugin/web-analytics-coverage{PATH}?" in copied
+    page.goto(copied)
+    expect(frame.locator("th.team-id")).to_have_text(["3"])
+    expect(cell(frame, 3, "stats", first)).to_have_class(re.compile("selected"))
+    # And where the page stands by itself.
+    page.goto(copied.replace("/plugin/web-analytics-coverage", ""))
+    expect(page.locator("td.selected")).to_have_count(2)
+
+
+def test_the_focus_is_never_lost(log_in, airflow):
+    airflow.unpause("web_analytics_backfill")
+    frame = open_from_navigation(log_in("anna"))
+    cell(frame, 1, "stats", gap_days()[0]).click()
+    frame.locator("#conf-summary").press("Enter")
+    frame.locator("#rebuild").press("Space")
+    expect(frame.locator("#rebuild")).to_be_focused()
+    expect(frame.locator("#rebuild")).to_be_checked()
+    expect(frame.locator("#conf")).to_have_attribute("open", "")
+    frame.locator("#dry-run").press("Enter")
+    expect(frame.locator(".started li").first).to_contain_text("success", timeout=RUN_MILLISECONDS)
+    expect(frame.locator("#dry-run")).to_be_focused()
+    expect(frame.locator("#conf")).to_have_attribute("open", "")
+    # What is read anew in the background takes no focus from the map.
+    chosen = cell(frame, 1, "stats", gap_days()[1])
+    chosen.focus()
+    frame.locator("#refresh").evaluate("(button) => button.click()")
+    expect(frame.locator("body")).not_to_have_class(re.compile("loading"))
+    expect(cell(frame, 1, "stats", gap_days()[1])).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [1280, 768, 320])
+def test_a_selection_is_made_and_read_with_the_keyboard(log_in, airflow, width):
+    page = log_in("anna", viewport={"width": width, "height": 700})
+    page.goto(f"{airflow.base}{PATH}?team_ids=1,4&sort=id")
+    day = gap_days()[0]
+    start = cell(page, 1, "stats", day)
+    start.focus()
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(f'th[data-day="{day}"]')).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("td.selected")).to_have_count(4)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator('th[data-team="1"]')).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator('th[data-team="4"]')).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.locator("#details h2")).to_have_text("Team 4")
+    page.keyboard.press("Escape")
+    expect(page.locator("td.selected")).to_have_count(0)
+
+    start.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("table.numbers")).to_be_in_viewport()
+    expect(start).to_be_in_viewport()
+    page.locator("#dry-run").focus()
+    page.keyboard.press("Escape")
+    expect(page.locator("td.selected")).to_have_count(0)
+    expect(start).to_be_focused()
+    if width < 980:
+        page.keyboard.press("Enter")
+        page.locator("#close-details").press("Enter")
+        expect(start).to_be_focused()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_rows_stay_under_the_pointer(log_in, airflow):
+    """The order of the teams changes while somebody points at one: what the server would sort anew stays."""
+    page = log_in("anna")
+    page.goto(f"{airflow.base}{PATH}?days=7&team_ids=1,3,4")
+    cell(page, 1, "stats", gap_days()[0]).hover()
+    teams = page.locator("th.team-id")
+    before = teams.all_inner_texts()
+    conf = {
+        "date_start": str(gap_days()[0]),
+        "date_end": str(gap_days()[0] + timedelta(days=1)),
+        "dry_run": True,
+    }
+    with page.expect_response(
+        lambda answer: "/coverage/data" in answer.url and "rows=" in answer.url, timeout=RUN_MILLISECONDS
+    ) as read:
+        assert airflow.run("web_analytics_backfill", conf) == "success"
+    assert urllib.parse.parse_qs(urllib.parse.urlsplit(read.value.url).query)["rows"] == [",".join(before)]
+    assert teams.all_inner_texts() == before
+
+
+def test_what_is_shown_is_narrowed_sorted_and_saved(log_in, airflow):
+    page = log_in("vera")
+    frame = open_from_navigation(page)
+    frame.get_by_label("Sort").select_option("id")
+    expect(frame.locator("th.team-id")).to_have_text(["1", "3", "4", str(LONG_ID)])
+    expect(frame.locator("#trend svg")).to_be_visible()
+    expect(frame.locator("#trend")).to_contain_text(re.compile("of the teams shown"))
+    with page.expect_download() as download:
+        frame.get_by_role("button", name="CSV").click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0] == "team_id,date,web_pre_aggregated_stats,web_pre_aggregated_bounces"
+    assert f"1,{gap_days()[0]},complete,complete" in lines
+    frame.get_by_label("only gaps").check()
+    expect(frame.locator("th.team-id", has_text=re.compile(f"^{LONG_ID}$"))).to_have_count(0)
+    page.wait_for_url(re.compile("only_gaps=true"))
+    frame.get_by_role("tab", name="Runs and decisions").click()
+    expect(frame.locator("#run-summary")).to_be_visible()
+    expect(frame.locator("table.heat")).to_be_hidden()
+    page.reload()
+    expect(frame.locator("#run-summary")).to_be_visible()

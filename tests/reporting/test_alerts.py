@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import html
 import json
 from datetime import timedelta
 from urllib.parse import quote
@@ -90,7 +91,7 @@ def test_a_failed_backfill_is_one_message_on_each_channel(unbuildable, slack, ma
     assert lines[4].startswith("Run: airflow dags trigger web_analytics_backfill --conf ")
     site = "https://airflow.example.com"
     assert f"<{site}/dags/web_analytics_backfill/runs/{quote(run.run_id, safe='')}|This run>" in lines[5]
-    assert f"<{site}/plugin/web-analytics-coverage|Coverage>" in lines[5]
+    assert f"&selected_days={days(3)[-1]}..{days(3)[0]}|Coverage>" in html.unescape(lines[5])
     assert f"<{site}/dags/web_analytics_backfill|Runbook>" in lines[5]
 
     [message] = mail
