@@ -56,6 +56,7 @@ def open_from_navigation(page: Page) -> FrameLocator:
 
 def cell(frame: FrameLocator, team: int, table: str, day):
     """The cell of the heat map, found as a reader finds it: by its row's and its column's name."""
+    expect(frame.locator(f'thead th[data-day="{day}"]')).to_be_visible()
     team_rows = frame.locator("tbody.team", has=frame.locator(f'th[data-team="{team}"]'))
     row = team_rows.locator("tr", has=frame.locator("th.table-name", has_text=table))
     column = frame.locator("thead th.day").evaluate_all(
