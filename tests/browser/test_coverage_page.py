@@ -464,7 +464,8 @@ def test_rows_stay_under_the_pointer(log_in, airflow):
     conf = {
         "date_start": str(gap_days()[0]),
         "date_end": str(gap_days()[0] + timedelta(days=1)),
-        "dry_run": True,
+        "team_ids": [1],
+        "rebuild": True,
     }
     with page.expect_response(
         lambda answer: "/coverage/data" in answer.url and "rows=" in answer.url, timeout=RUN_MILLISECONDS

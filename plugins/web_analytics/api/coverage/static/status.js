@@ -57,7 +57,12 @@ export class Status {
     this.dag = dag.value ?? null;
     this.draw();
     this.onBuilding(this.building());
-    const now = JSON.stringify(this.active.map((run) => [run.dag_run_id, this.buildOf(run)?.published.length ?? 0]));
+    // Also what a run did that began and ended between two looks.
+    const now = JSON.stringify([
+      this.active.map((run) => run.dag_run_id),
+      this.told?.builds.map((build) => [build.run_id, build.published.length, build.failed.length]),
+      this.told?.newest?.logged_at,
+    ]);
     if (this.known !== null && this.known !== now && !this.problem) {
       this.onChange();
     }
