@@ -21,6 +21,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 README = CHECKOUT / "README.md"
 OPERATIONS = CHECKOUT / "docs" / "operations.md"
 PARAMS = CHECKOUT / "docs" / "params.md"
+SETTINGS = CHECKOUT / "docs" / "settings.md"
 
 
 class MarkersMissing(ValueError):
@@ -191,7 +192,8 @@ def metrics_section() -> str:
 
 
 SECTIONS = {
-    README: {"settings": settings_section, "dags": dags_section},
+    README: {"dags": dags_section},
+    SETTINGS: {"settings": settings_section},
     OPERATIONS: {"retries": retries_section, "metrics": metrics_section},
     PARAMS: {"params": params_section},
 }

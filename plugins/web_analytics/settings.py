@@ -80,7 +80,7 @@ def _setting(variable: str, default: str, parser: tuple[Callable[[str], Any], st
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of the package, one field each; the README's table is generated from this class."""
+    """All settings of the package, one field each; the table of docs/settings.md is generated from it."""
 
     lookback_days: int = _setting(
         "BACKFILL_LOOKBACK_DAYS", "30", parsers.whole_number(1, 365), "days the detector looks back"
@@ -360,7 +360,7 @@ class Settings:
 
 
 def settings_table() -> list[tuple[str, str, str, str]]:
-    """(variable, default, accepted, meaning) of each setting, for the README."""
+    """(variable, default, accepted, meaning) of each setting, for docs/settings.md."""
     return [
         (f.metadata["variable"], f.metadata["default"], f.metadata["accepted"], f.metadata["meaning"])
         for f in fields(Settings)
