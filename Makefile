@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-engines test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint format lock bench bench-trigger clean
+.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-engines test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -27,6 +27,7 @@ help:
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
 	@echo "make interleavings         every stop of every step; STOPS=2 SAMPLES=5000 SEED=1: two at once; CASE=…: one"
 	@echo "make lint, make format     ruff, the layers of the package; make lock: constraints.txt from requirements*.txt"
+	@echo "make lint-js               types in the coverage page's scripts; needs npm"
 	@echo "make audit                 known vulnerabilities of the locked dependencies; asks the package index"
 	@echo "make bench                 benchmarks, or PART=teams|reader|run|events; make bench-trigger: how soon a first backfill begins"
 
@@ -103,6 +104,12 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache --no-logo
+
+# The page's scripts have no build step; what npm has checks their types. Not a part of lint, which needs no npm.
+lint-js:
+	npm install --silent --no-fund --no-audit --no-save --prefix .typescript typescript@5.9.3
+	.typescript/node_modules/.bin/tsc --noEmit --allowJs --checkJs --target es2022 --module esnext \
+		--lib es2022,dom,dom.iterable plugins/web_analytics/api/coverage/static/*.js
 
 format: install
 	$(BIN)/ruff check --fix .

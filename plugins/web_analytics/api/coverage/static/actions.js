@@ -208,7 +208,7 @@ export class Actions {
           run.isPaused = false;
         }
         if (now.start_date && now.end_date) {
-          run.seconds = (new Date(now.end_date) - new Date(now.start_date)) / 1000;
+          run.seconds = (Date.parse(now.end_date) - Date.parse(now.start_date)) / 1000;
         }
         if (changed) {
           this.draw();

@@ -15,7 +15,8 @@ const PATIENCE_SECONDS = 5;
 const LONGEST_RANGE = 366;
 // web_analytics_backfill looks every 6 hours.
 const DETECTION_HOURS = 8;
-const form = document.getElementById("filters");
+/** @type {HTMLFormElement & Record<string, any>} its fields by their names */
+const form = document.forms.namedItem("filters");
 // What the page shows is in its address: filters, the selection, the tab.
 let query = new URLSearchParams(location.search);
 let data = null;
@@ -118,6 +119,7 @@ async function load(quietly = false) {
     setTimeout(() => tellWaiting(`ClickHouse has not answered for ${PATIENCE_SECONDS} seconds. ${isShown ? `What the map shows was read before ${since.toISOString().slice(11, 16)} UTC and may be out of date.` : "Nothing can be shown until it does."}`), 1000 * PATIENCE_SECONDS),
   ];
   try {
+    /** @type {Record<string, any>} */
     const asked = { page_size: PAGE_SIZE, ...Object.fromEntries(query) };
     [...SELECTED, "view"].forEach((name) => delete asked[name]);
     if (quietly && data && map.isInUse()) {
@@ -209,7 +211,7 @@ function showView() {
   const view = query.get("view") === "runs" ? "runs" : "map";
   for (const tab of TABS) {
     const isShown = tab.id === `tab-${view}`;
-    tab.setAttribute("aria-selected", isShown);
+    tab.setAttribute("aria-selected", String(isShown));
     tab.tabIndex = isShown ? 0 : -1;
     document.getElementById(tab.getAttribute("aria-controls")).hidden = !isShown;
   }
@@ -365,21 +367,22 @@ function drawGaps() {
 // ---- filters
 
 form.addEventListener("change", (event) => {
-  if (event.target.name === "days") {
-    navigate({ days: event.target.value, date_start: null, date_end: null, dag_id: null, run_id: null, page: null });
-  } else if (event.target.name === "region") {
+  const field = /** @type {HTMLInputElement} */ (event.target);
+  if (field.name === "days") {
+    navigate({ days: field.value, date_start: null, date_end: null, dag_id: null, run_id: null, page: null });
+  } else if (field.name === "region") {
     // Ids of teams and runs are the region's own.
     for (const name of ["team_ids", "dag_id", "run_id", "page", ...SELECTED]) {
       query.delete(name);
     }
-    query.set("region", event.target.value);
-    location.search = query;
-  } else if (event.target.name === "all_teams") {
-    navigate({ all_teams: event.target.checked ? "true" : null, page: null });
-  } else if (event.target.name === "only_gaps") {
-    navigate({ only_gaps: event.target.checked ? "true" : null, page: null });
-  } else if (event.target.name === "sort") {
-    navigate({ sort: event.target.value === "worst" ? null : event.target.value, page: null });
+    query.set("region", field.value);
+    location.search = String(query);
+  } else if (field.name === "all_teams") {
+    navigate({ all_teams: field.checked ? "true" : null, page: null });
+  } else if (field.name === "only_gaps") {
+    navigate({ only_gaps: field.checked ? "true" : null, page: null });
+  } else if (field.name === "sort") {
+    navigate({ sort: field.value === "worst" ? null : field.value, page: null });
   }
 });
 
@@ -415,7 +418,7 @@ document.getElementById("refresh").addEventListener("click", () => {
 });
 
 document.getElementById("copy-link").addEventListener("click", async (event) => {
-  const button = event.currentTarget;
+  const button = /** @type {HTMLButtonElement} */ (event.currentTarget);
   const isCopied = await copy(lastingAddress());
   button.textContent = isCopied ? "Copied" : "Not copied: take it from the address bar";
   setTimeout(() => (button.textContent = "Copy link"), 2000);
@@ -430,7 +433,7 @@ function closeDetails() {
 }
 
 document.getElementById("close-details").addEventListener("click", closeDetails);
-document.querySelector(".side").addEventListener("keydown", (event) => {
+/** @type {HTMLElement} */ (document.querySelector(".side")).addEventListener("keydown", (event) => {
   if (event.key === "Escape" && map.selected) {
     closeDetails();
   }

@@ -88,6 +88,7 @@ export class HeatMap {
     return isPlace ? { team: item.row < 0 ? null : this.teamOf(item.row).team_id, table: item.row % TABLES.length, day: item.column < 0 ? null : this.days[item.column] } : {};
   }
 
+  /** @param {{ team?: any, table?: number, day?: any }} named */
   focusOn({ team, table, day }) {
     const row = team ? this.data.teams.findIndex((each) => each.team_id === team) * TABLES.length + table : -1;
     const column = day ? this.days.indexOf(day) : -1;
@@ -161,10 +162,7 @@ export class HeatMap {
         cells.push(cell);
         row.append(cell);
       }
-      cells.forEach((cell, column) => {
-        cell.row = this.rows.length;
-        cell.column = column;
-      });
+      cells.forEach((cell, column) => Object.assign(cell, { row: this.rows.length, column }));
       this.rows.push(cells);
       if (index === 0) {
         const gaps = STATES.filter((state) => state.gap && team[state.name]).map((state) => `${team[state.name]} ${state.name}`);

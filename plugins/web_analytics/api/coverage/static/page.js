@@ -38,7 +38,7 @@ async function request(path, options, triesLeft = TRIES - 1) {
   const pause = answer.headers.get("Retry-After");
   if (answer.status === 503 && pause && triesLeft > 0) {
     // The server answers too many others; it has not begun with this.
-    await new Promise((resolve) => setTimeout(resolve, 1000 * pause));
+    await new Promise((resolve) => setTimeout(resolve, 1000 * Number(pause)));
     return request(path, options, triesLeft - 1);
   }
   if (answer.ok) {
@@ -108,7 +108,7 @@ export async function copy(text) {
       // Not allowed in this frame: the other way.
     }
   }
-  const focused = document.activeElement;
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
   const field = element("textarea", { class: "visually-hidden", "aria-hidden": "true" });
   field.value = text;
   document.body.append(field);
@@ -171,7 +171,7 @@ export function replace(id, ...children) {
     document.getElementById(each)?.setAttribute("open", "");
   }
   if (focused && !place.hidden) {
-    const sameWords = [...place.querySelectorAll(FOCUSABLE)][index];
+    const sameWords = /** @type {HTMLElement | undefined} */ ([...place.querySelectorAll(FOCUSABLE)][index]);
     const next = (focused.id && document.getElementById(focused.id)) || (sameWords?.textContent === focused.textContent ? sameWords : null);
     if (!next) {
       place.tabIndex = -1;
@@ -240,7 +240,7 @@ export function moment(iso) {
 }
 
 export function ago(iso) {
-  const seconds = (Date.now() - new Date(iso)) / 1000;
+  const seconds = (Date.now() - Date.parse(iso)) / 1000;
   return seconds < 60 ? "just now" : `${duration(seconds)} ago`;
 }
 

@@ -46,15 +46,18 @@ export class Status {
   }
 
   async poll() {
-    const [told, runs, dag] = await Promise.allSettled([
+    /** @type {PromiseSettledResult<any>[]} */
+    const answers = await Promise.allSettled([
       get(own("/status")),
       post("/api/v2/dags/~/dagRuns/list", JSON.stringify({ dag_ids: FOLLOWED, states: ["queued", "running"], order_by: "run_after", page_limit: 10 })),
       get(`/api/v2/dags/${BACKFILL}`),
     ]);
-    this.problem = [told, runs].find((each) => each.status === "rejected")?.reason.message ?? null;
-    this.told = told.value ?? null;
-    this.active = runs.value?.dag_runs ?? [];
-    this.dag = dag.value ?? null;
+    const [told, runs, dag] = answers.map((each) => (each.status === "fulfilled" ? each.value : null));
+    // Without the DAG itself only the switch is unknown.
+    this.problem = answers.slice(0, 2).find((each) => each.status === "rejected")?.reason.message ?? null;
+    this.told = told;
+    this.active = runs?.dag_runs ?? [];
+    this.dag = dag;
     this.draw();
     this.onBuilding(this.building());
     // Also what a run did that began and ended between two looks.
