@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser test-compose test-engines test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
+.PHONY: help install demo verify stop ui test test-slow test-browser screenshots test-compose test-engines test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-contract         what needs nothing but a ClickHouse, on the one at CLICKHOUSE_TEST_URL"
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
+	@echo "make screenshots           docs/pictures anew from the real page; needs Chromium"
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
 	@echo "make interleavings         every stop of every step; STOPS=2 SAMPLES=5000 SEED=1: two at once; CASE=…: one"
 	@echo "make lint, make format     ruff, the layers of the package; make lock: constraints.txt from requirements*.txt"
@@ -52,7 +53,7 @@ ui: install
 	$(BIN)/python -m demo ui $(if $(FRESH),--fresh)
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not engines and not packaging" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not screenshots and not engines and not packaging" tests
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow tests
@@ -62,6 +63,10 @@ test-compose: install
 
 test-browser: install
 	$(BIN)/python -m pytest -n 0 -m browser tests/browser
+
+# The pictures in docs/pictures.
+screenshots: install
+	$(BIN)/python -m pytest -n 0 -m screenshots tests/browser/test_screenshots.py
 
 # Engines that load replaced parts again when they restart.
 test-engines: install

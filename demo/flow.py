@@ -126,7 +126,7 @@ def prepare(settings: Settings, log_path: Path | None = None) -> RunningServer:
         if log_path is not None:
             _load_access_log(clickhouse, settings, log_path)
         else:
-            _load_sample_data(clickhouse, settings)
+            load_sample_data(clickhouse, settings)
     return server
 
 
@@ -241,7 +241,8 @@ def conf_for_days(days: Sequence[date], today: date, settings: Settings) -> dict
     return conf
 
 
-def _load_sample_data(clickhouse: ClickHouse, settings: Settings) -> None:
+def load_sample_data(clickhouse: ClickHouse, settings: Settings) -> None:
+    """Events, a history that is built for most of them, and holes in it."""
     now = datetime.now(UTC)
     today, newest_closed = now.date(), newest_closed_day(now, settings.settling)
     with _step(
