@@ -152,13 +152,56 @@ def test_every_dag_that_is_named_exists(dag_bag):
         assert {name.split("__")[0] for name in named} <= dag_bag.dags.keys(), document
 
 
-def test_every_link_leads_to_a_file():
-    for document in DOCUMENTS:
-        for target in re.findall(r"\]\(([^)\s]+)\)", text_of(document)):
-            if not target.startswith(("http:", "https:", "#")):
-                assert (CHECKOUT / document).parent.joinpath(target.split("#")[0]).exists(), (
-                    f"{document}: {target}"
-                )
+def anchors_of(markdown: str) -> set[str]:
+    """The fragments under which GitHub shows the headings of a document."""
+    prose = re.sub(r"^ *```.*?^ *```", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    anchors: set[str] = set()
+    for heading in re.findall(r"^#+ +(.+?) *$", prose, re.MULTILINE):
+        shown = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
+        first = anchor = re.sub(r"[^\w\- ]", "", shown).lower().replace(" ", "-")
+        count = 0
+        while anchor in anchors:
+            count += 1
+            anchor = f"{first}-{count}"
+        anchors.add(anchor)
+    return anchors
+
+
+def dead_links(document: str, markdown: str) -> list[str]:
+    """The links of a document that lead to no file, or to no heading of a document."""
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", markdown):
+        if re.match(r"(https?|mailto):", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (CHECKOUT / document).parent / name if name else CHECKOUT / document
+        if path.exists():
+            there = path.read_text(encoding="utf-8") if name and anchor else markdown
+            if not anchor or anchor in anchors_of(there):
+                continue
+        dead.append(target)
+    return dead
+
+
+LINKING = [
+    *DOCUMENTS,
+    "CHANGELOG.md",
+    *sorted(p.relative_to(CHECKOUT).as_posix() for p in CHECKOUT.glob("tests/*/README.md")),
+]
+
+
+@pytest.mark.parametrize("document", LINKING)
+def test_every_link_leads_to_a_file_and_a_heading(document):
+    assert dead_links(document, text_of(document)) == []
+
+
+def test_a_dead_link_is_found():
+    written = (
+        "# A `b`: c\n## Twice\n## Twice\n```sh\n# no heading\n```\n"
+        "[1](#a-b-c) [2](#twice-1) [3](#no-heading) [4](#gone) [5](semantics.md#gone) [6](gone.md) "
+        "[7](semantics.md#why-a-day-is-built-exactly-once) [8](https://example.com/#gone)"
+    )
+    assert dead_links("docs/teams.md", written) == ["#no-heading", "#gone", "semantics.md#gone", "gone.md"]
 
 
 # What make demo, ui, bench and chaos write; which of their files are there depends on what was run.
