@@ -26,6 +26,7 @@ from web_analytics.rules.gaps import MAX_DATES_PER_RUN, consecutive_ranges
 from web_analytics.rules.partitions import ONE_DAY, DateRange, chunks
 from web_analytics.settings import Settings
 from web_analytics.tables import BOUNCES, STATS, TABLES, PreAggregatedTable
+from web_analytics.teams.selection import select_teams
 from web_analytics.text_tables import text_table
 
 log = logging.getLogger(__name__)
@@ -189,6 +190,7 @@ def check_day(
 ) -> DayResult:
     """Reads the day from the raw events, from both tables and from the ledger, and compares.
 
+    :param team_ids: left out are those that a cleanup has disabled and deleted meanwhile.
     :raises BadSetting: the source has no oracle.
     """
     oracle = oracle_of(settings)
@@ -218,6 +220,9 @@ def check_day(
     )
     if not result.differences:
         return result
+    # A cleanup may have disabled and deleted a team since it was chosen.
+    if emptied := {row["team_id"] for row in ledger if not row["build"]}:
+        team_ids = frozenset(team_ids) - (emptied - select_teams(clickhouse, settings).team_ids)
     # Only now: it reads the source once more.
     changed = clickhouse.query(
         "validation/changed_teams",

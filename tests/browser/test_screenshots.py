@@ -21,7 +21,8 @@ pytestmark = pytest.mark.screenshots
 PICTURES = CHECKOUT / "docs" / "pictures"
 DATABASE = "pictures"
 RUN_SECONDS = 400
-expect.set_options(timeout=60_000)
+# Beside a run that has just ended the page may take its time.
+SHOWN_MILLISECONDS = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -69,26 +70,26 @@ def take(page: Page, name: str) -> None:
 def show_coverage(page: Page):
     page.get_by_role("link", name="Coverage").click()
     frame = page.frame_locator("iframe[title=Coverage]")
-    expect(frame.locator("table.heat")).to_be_visible(timeout=30_000)
+    expect(frame.locator("table.heat")).to_be_visible(timeout=SHOWN_MILLISECONDS)
     return frame
 
 
 def test_pictures(page: Page, server: AirflowServer):
     frame = show_coverage(page)
     frame.locator("td.cell.s-m").first.click()
-    expect(frame.locator("#details")).to_contain_text("raw pageviews")
+    expect(frame.locator("#details")).to_contain_text("raw pageviews", timeout=SHOWN_MILLISECONDS)
     take(page, "coverage-with-gaps")
 
     assert server.run("web_analytics_diagnostics", {}, RUN_SECONDS) == "success"
     (report,) = server.call("GET", "/api/v2/dags/web_analytics_diagnostics/dagRuns").json()["dag_runs"]
     page.goto(f"{server.base}/web-analytics/gap-reports/web_analytics_diagnostics/{report['dag_run_id']}")
-    expect(page.get_by_role("button", name="Copy").first).to_be_visible()
+    expect(page.get_by_role("button", name="Copy").first).to_be_visible(timeout=SHOWN_MILLISECONDS)
     take(page, "gap-report")
 
     assert server.run("web_analytics_backfill", {"max_partitions": 30}, RUN_SECONDS) == "success"
     page.goto(server.base)
     frame = show_coverage(page)
-    expect(frame.locator("#verdict")).to_contain_text("No gaps")
+    expect(frame.locator("#verdict")).to_contain_text("No gaps", timeout=SHOWN_MILLISECONDS)
     take(page, "coverage-after-the-backfill")
     page.goto(f"{server.base}/dags/web_analytics_backfill")
     page.get_by_text("decide").first.wait_for()

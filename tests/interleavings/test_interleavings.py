@@ -31,6 +31,9 @@ ONCE_FOUND = (
     "moving/build/publish:summarise_sessions:killed/retry/publish:replace_partition.2:killed/intruder-last",
     # a validation read one table before a publishing and the other after it
     "moving/watch/validate:stored_measures.2:frozen/takeover",
+    # a team was deleted after the validation had chosen it
+    "full/watch/validate:ledger_entries:frozen/deletion",
+    "full/watch/validate:stored_measures:frozen/deletion/lock:fill_build_teams:killed/intruder-again",
     # one api-server undid another's change
     "full/registry/change:insert_registered:frozen/change",
     # the same, by a request that arrived late

@@ -9,9 +9,10 @@ import pytest
 
 from tests.support import at, states
 from web_analytics import validation
-from web_analytics.build import steps
+from web_analytics.build import cleanup, steps
+from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.errors import BadSetting
-from web_analytics.rules.partitions import ONE_DAY
+from web_analytics.rules.partitions import ONE_DAY, DateRange
 
 DAG = "web_analytics_validate"
 BACKFILL = "web_analytics_backfill"
@@ -290,3 +291,23 @@ def test_only_the_days_that_are_not_exact_are_built_again(days):
 
 def confs_of(command):
     return [json.loads(each.split("--conf ")[1].strip("'")) for each in command.split(" && ")]
+
+
+def test_a_team_that_is_disabled_and_deleted_while_it_is_compared_is_no_failure(built, settings, days):
+    day, task = days(1)[0], TaskIdentity(dag_id="web_analytics_cleanup", run_id="cleanup")
+    approved = cleanup.stored_days(built, 2, DateRange(day, day + ONE_DAY))
+    emptied, fresh = cleanup.prepare(built, settings, task, day, 2)
+    cleanup.publish(built, task, emptied, fresh, 2, approved)
+    steps.release(built, emptied)
+    # As long as it is enabled, what was deleted is missing, and built again.
+    assert validation.check_day(built, settings, day, [1, 2]).team_ids == [2]
+    cleanup.disable(built, 2, "a person")
+    result = validation.check_day(built, settings, day, [1, 2])
+    assert (result.verdict, result.teams) == ("exact", 1)
+    # Disabled alone, its rows have to be right.
+    assert validation.check_day(built, settings, days(2)[1], [1, 2]).verdict == "exact"
+    built.client.execute(
+        f"DELETE FROM web_pre_aggregated_stats WHERE team_id = 2 AND toDate(period_bucket) = '{days(2)[1]}' "
+        "SETTINGS lightweight_deletes_sync = 2"
+    )
+    assert validation.check_day(built, settings, days(2)[1], [1, 2]).team_ids == [2]

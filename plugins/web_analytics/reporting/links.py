@@ -9,12 +9,13 @@ from urllib.parse import quote, urlencode, urlsplit
 from airflow.configuration import conf
 from airflow.sdk import BaseOperatorLink
 
+from web_analytics.conf import MAX_RANGE_DAYS
 from web_analytics.regions import region_of
 
 URL_ROUTE = "web-analytics-coverage"
 PATH = "/web-analytics/coverage"
-# Days that a link to cells shows with them, and the most that the page shows.
-USUAL_DAYS, MOST_DAYS = 30, 366
+# Days that a link to cells shows with them, and the most that the page shows: today and a year.
+USUAL_DAYS, MOST_DAYS = 30, MAX_RANGE_DAYS + 1
 # As many as one page of the map has at first; of more, the link names the days alone.
 MOST_TEAMS = 25
 
