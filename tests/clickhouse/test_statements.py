@@ -21,6 +21,7 @@ SAMPLE_NAMES = {
     "build_teams": ["web_analytics_build_teams"],
     "clone": ["web_analytics_build_clone"],
     "database": ["some_database"],
+    "dictionary": ["web_pre_aggregated_teams_dict"],
     "fresh": ["web_analytics_build_fresh"],
     "fresh_bounces": ["web_analytics_build_fresh_bounces"],
     "fresh_stats": ["web_analytics_build_fresh_stats"],

@@ -15,7 +15,12 @@ from web_analytics.settings import TOPOLOGIES
 
 CREATED = sorted(file.stem for file in (sql.SQL_ROOT / "schema").glob("create_*.sql"))
 CLUSTERS = [topology for topology in TOPOLOGIES if topology != "single"]
-NAMES = {"table": "web_pre_aggregated_stats", "database": "analytics", "with_credentials": False}
+NAMES = {
+    "table": "web_pre_aggregated_stats",
+    "dictionary": "web_pre_aggregated_teams_dict",
+    "database": "analytics",
+    "with_credentials": False,
+}
 
 
 def rendered(statement: str, topology: str) -> str:

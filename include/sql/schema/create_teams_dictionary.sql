@@ -1,7 +1,6 @@
--- Creates the dictionary of enabled teams that queries ask with dictHas(), or replaces it at once by one that signs in
--- as the connection does now: readers see the old one or the new one.
--- Parameters: query (what it loads), user and password (only where the connection has a login of its own).
-CREATE OR REPLACE DICTIONARY web_pre_aggregated_teams_dict{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+-- Creates the dictionary of enabled teams, which queries ask with dictHas(). It signs in as the connection does now.
+-- Parameters: user and password (only where the connection has a login of its own).
+CREATE DICTIONARY {{ dictionary }}{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
 (
     team_id UInt64,
     timezone String DEFAULT 'UTC',
