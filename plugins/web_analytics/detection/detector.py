@@ -105,8 +105,8 @@ INCONSISTENT_DAYS_NAMED = 20
 # Team-days in one statement: what bounds the memory of detection (goal: 300 MB).
 TEAM_DAYS_PER_STATEMENT = 480_000
 MAX_DAYS_PER_STATEMENT = 31
-# Missing days alone take half as much for each, even where nothing is built; a set of days has 64 bits.
-TIMES_AS_MANY_IF_ONLY_MISSING = 2
+# Missing days alone take a third as much for each, even where nothing is built; a set of days has 64 bits.
+TIMES_AS_MANY_IF_ONLY_MISSING, MAX_DAYS_IF_ONLY_MISSING = 3, 64
 
 
 def coverage_query(
@@ -160,9 +160,11 @@ def asks_only_missing(settings: Settings, kinds: Sequence[str]) -> bool:
 
 def in_pieces(days: DateRange, teams: int, *, only_missing: bool = False) -> Iterator[DateRange]:
     """A range in pieces whose team-days one statement can hold, the newest first."""
-    times = TIMES_AS_MANY_IF_ONLY_MISSING if only_missing else 1
+    times, most = (
+        (TIMES_AS_MANY_IF_ONLY_MISSING, MAX_DAYS_IF_ONLY_MISSING) if only_missing else (1, MAX_DAYS_PER_STATEMENT)
+    )
     team_days = times * TEAM_DAYS_PER_STATEMENT // max(1, teams)
-    return chunks(days, max(1, min(times * MAX_DAYS_PER_STATEMENT, team_days)))
+    return chunks(days, max(1, min(most, team_days)))
 
 
 def count_gaps(
