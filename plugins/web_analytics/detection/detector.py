@@ -161,7 +161,9 @@ def asks_only_missing(settings: Settings, kinds: Sequence[str]) -> bool:
 def in_pieces(days: DateRange, teams: int, *, only_missing: bool = False) -> Iterator[DateRange]:
     """A range in pieces whose team-days one statement can hold, the newest first."""
     times, most = (
-        (TIMES_AS_MANY_IF_ONLY_MISSING, MAX_DAYS_IF_ONLY_MISSING) if only_missing else (1, MAX_DAYS_PER_STATEMENT)
+        (TIMES_AS_MANY_IF_ONLY_MISSING, MAX_DAYS_IF_ONLY_MISSING)
+        if only_missing
+        else (1, MAX_DAYS_PER_STATEMENT)
     )
     team_days = times * TEAM_DAYS_PER_STATEMENT // max(1, teams)
     return chunks(days, max(1, min(most, team_days)))
