@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser screenshots test-compose test-engines test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
+.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -25,6 +25,7 @@ help:
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make screenshots           docs/pictures anew from the real page; needs Chromium"
+	@echo "make docs                  the documentation as a site, .site/html; a dead link fails"
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
 	@echo "make interleavings         every stop of every step; STOPS=2 SAMPLES=5000 SEED=1: two at once; CASE=…: one"
 	@echo "make lint, make format     ruff, the layers of the package; make lock: constraints.txt from requirements*.txt"
@@ -67,6 +68,13 @@ test-browser: install
 # The pictures in docs/pictures.
 screenshots: install
 	$(BIN)/python -m pytest -n 0 -m screenshots tests/browser/test_screenshots.py
+
+# The pages keep their places beside each other, so the same links hold in the repository and on the site.
+docs: install
+	rm -rf .site
+	mkdir -p .site/source
+	tar -cf - README.md CHANGELOG.md SECURITY.md docs tests/*/README.md | tar -xf - -C .site/source
+	$(BIN)/uv tool run --with-requirements requirements-docs.txt zensical build --clean --strict
 
 # Engines that load replaced parts again when they restart.
 test-engines: install

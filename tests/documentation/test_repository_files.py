@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
+import tomllib
 from types import SimpleNamespace
 
 import pytest
@@ -52,6 +53,18 @@ def test_the_legs_of_the_workflow_are_those_of_the_matrix():
         python, airflow = re.fullmatch(r"matrix-([\d.]+)\((.+)\)", leg).groups()
         assert f'"{python}"' in pythons
         assert airflow in noxfile.AIRFLOWS
+
+
+def test_every_page_is_on_the_site():
+    site = tomllib.loads((CHECKOUT / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    named = set(re.findall(r"[\w/]+\.md", str(site["nav"])))
+    pages = {"README.md", "CHANGELOG.md", "SECURITY.md"}
+    pages |= {
+        path.relative_to(CHECKOUT).as_posix()
+        for pattern in ("docs/*.md", "tests/*/README.md")
+        for path in CHECKOUT.glob(pattern)
+    }
+    assert named == pages
 
 
 def test_hooks_call_what_is_here():
