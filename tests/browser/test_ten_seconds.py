@@ -6,6 +6,7 @@ Each test prints how long its answer took.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -93,10 +94,8 @@ def house(airflow_database, tmp_path_factory) -> Iterator[House]:
 
 def let_it_go_on(server) -> None:
     """A stopped process cannot end."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(server.pid, signal.SIGCONT)
-    except ProcessLookupError:
-        pass
 
 
 @pytest.fixture
@@ -134,18 +133,26 @@ def at_both_widths(test):
 @at_both_widths
 def test_what_is_missing_and_since_when(open_page, width):
     page = open_page(width)
-    answered(page.locator("#verdict"), f"20,000 teams of 20,000 have gaps: 80,000 missing (team, day, table); the oldest is of {GAPS[1]}, ")
+    answered(
+        page.locator("#verdict"),
+        f"20,000 teams of 20,000 have gaps: 80,000 missing (team, day, table); the oldest is of {GAPS[1]}, ",
+    )
     expect(page.locator("#verdict")).to_contain_text("4 days ago")
     answered(page.locator("#status-running"), "Nothing.")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_why_the_last_run_built_nothing(open_page, house):
-    assert house.airflow.run("web_analytics_backfill", {"days_back": 7, "min_missing_partitions": 5}) == "success"
+    assert (
+        house.airflow.run("web_analytics_backfill", {"days_back": 7, "min_missing_partitions": 5})
+        == "success"
+    )
     for width in (DESK, TELEPHONE):
         page = open_page(width)
         answered(page.locator("#status-newest"), "built nothing")
-        expect(page.locator("#status-newest")).to_contain_text("4 missing partitions stay below the threshold 5")
+        expect(page.locator("#status-newest")).to_contain_text(
+            "4 missing partitions stay below the threshold 5"
+        )
         expect(page.locator("#status-newest")).to_contain_text("It looked at all 20,000 enabled teams")
 
 
@@ -192,7 +199,9 @@ def test_what_is_running_and_how_long_still(open_page, house, width):
     page = open_page(width)
     running = page.locator("#status-running")
     answered(running, "backfill by anna: ")
-    expect(running).to_contain_text(re.compile("[012] of 3 dates, (about|a moment).* left"), timeout=RUN_MILLISECONDS)
+    expect(running).to_contain_text(
+        re.compile("[012] of 3 dates, (about|a moment).* left"), timeout=RUN_MILLISECONDS
+    )
     expect(running).to_contain_text("building ")
     expect(running.get_by_role("button", name="Cancel this backfill")).to_be_visible()
     path = f"/api/v2/dags/web_analytics_backfill/dagRuns/{created['dag_run_id']}"
@@ -240,7 +249,9 @@ def test_a_slow_clickhouse_is_told_and_waited_for(open_page, house, width):
         page = open_page(width)
         answered(page.locator("#verdict"), re.compile("have? gaps|No gaps|has not answered for 5 seconds"))
         answered(page.locator("#status-failed"), CAUSE)
-        expect(page.locator("#verdict")).to_contain_text(re.compile("have? gaps|No gaps"), timeout=RUN_MILLISECONDS)
+        expect(page.locator("#verdict")).to_contain_text(
+            re.compile("have? gaps|No gaps"), timeout=RUN_MILLISECONDS
+        )
 
 
 @at_both_widths
@@ -248,7 +259,10 @@ def test_a_clickhouse_that_hangs_is_told_and_what_airflow_knows_is_shown(open_pa
     house.signal(signal.SIGSTOP)
     try:
         page = open_page(width)
-        answered(page.locator("#verdict"), "ClickHouse has not answered for 5 seconds. Nothing can be shown until it does.")
+        answered(
+            page.locator("#verdict"),
+            "ClickHouse has not answered for 5 seconds. Nothing can be shown until it does.",
+        )
         answered(page.locator("#status-failed"), CAUSE)
         answered(page.locator("#status-next"), "UTC")
         # No verdict of before, which might not hold any more.
@@ -266,7 +280,9 @@ def test_a_clickhouse_that_is_gone_is_told(open_page, house):
     expect(page.locator("table.heat")).to_be_visible(timeout=TEN_SECONDS)
     house.signal(signal.SIGKILL)
     page.locator("#refresh").press("Enter")
-    answered(page.locator("#verdict"), "The state of the tables could not be read; what is shown was read before.")
+    answered(
+        page.locator("#verdict"), "The state of the tables could not be read; what is shown was read before."
+    )
     answered(page.locator("#error"), "ClickHouse")
     page = open_page(TELEPHONE)
     answered(page.locator("#verdict"), "The state of the tables could not be read.")
