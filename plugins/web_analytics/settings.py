@@ -247,7 +247,7 @@ class Settings:
             "a JSON object of ClickHouse query settings that limit resources, such as max_threads or "
             "max_memory_usage, none of them fixed by the package",
         ),
-        "query settings added to every heavy query, over `max_threads` 1 and `os_thread_priority` 19",
+        "query settings added to every heavy query, over the package's own such as `max_threads` 1 and `os_thread_priority` 19",
     )
     api_max_requests: int = _setting(
         "API_MAX_REQUESTS",

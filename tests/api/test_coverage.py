@@ -156,7 +156,11 @@ def test_teams_are_ordered_by_id_and_by_their_oldest_gap():
 
 
 def view(
-    days: list[date], page: int = 1, size: int = 25, teams: tuple[int, ...] = (), everyone: bool = False
+    days: list[date],
+    page: int = 1,
+    size: int = 25,
+    teams: tuple[int, ...] | None = None,
+    everyone: bool = False,
 ):
     return content.View(DateRange(min(days), max(days) + ONE_DAY), teams, everyone, page, size)
 
@@ -492,8 +496,8 @@ def test_the_year_is_prepared_without_reading_events(source, days):
         return len(source.clickhouse.statistics) - before
 
     content.prepare_year(source.clickhouse, SETTINGS, datetime.now(UTC))
-    # what is known, the teams, the versions, the states of the page: no gaps are counted
-    assert statements() == 4
+    # what is known, the teams, the versions, the names, the states of the page: no gaps are counted
+    assert statements() == 5
     row_of_another_team = [(at(two[0]), 2)]
     source.clickhouse.client.execute(
         "INSERT INTO web_pre_aggregated_stats (period_bucket, team_id) VALUES", row_of_another_team

@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 import pytest
 
 from web_analytics.api.coverage.endpoints import STATIC
+from web_analytics.teams import registry
+from web_analytics.teams.registry import Registration
 
 PAGE = "/web-analytics/coverage"
 FILES = sorted(path.name for path in STATIC.iterdir())
@@ -32,6 +34,26 @@ def test_a_viewer_sees_the_page_and_may_start_nothing(airflow_api, login, source
     assert airflow_api.get(f"{PAGE}/actions", headers=viewer).json() == {"startable": [], "cancellable": []}
     # What the buttons would call.
     assert airflow_api.post(BACKFILL, json={"logical_date": None}, headers=viewer).status_code == 403
+
+
+def test_teams_are_found_by_a_part_of_their_name(airflow_api, login, source, days):
+    source.enable(5, 6, 7)
+    named = Registration(5, True, "UTC", 7)
+    registry.change(source.clickhouse, named, {"name": "Acme"}, "anna")
+    viewer = login("viewer")
+
+    def found(query: str) -> dict:
+        return airflow_api.get(f"{PAGE}/data?{query}", headers=viewer).json()
+
+    answer = found("team_name=ACM")
+    assert [(team["team_id"], team["name"]) for team in answer["teams"]] == [("5", "Acme")]
+    assert (answer["filtered"], answer["team_name"]) == (["5"], "ACM")
+    assert [team["team_id"] for team in found("team_name=acme&team_ids=7")["teams"]] == ["5", "7"]
+    # A name that nobody has is no filter that was left out.
+    nobody = found("team_name=Nobody")
+    assert (nobody["teams"], nobody["filtered"], nobody["totals"]["teams"]) == ([], [], 0)
+    everyone = found("")
+    assert ([team["name"] for team in everyone["teams"]], everyone["filtered"]) == (["Acme", "", ""], None)
 
 
 def test_a_user_may_start_what_the_page_has_buttons_for(airflow_api, login, dags_in_database):
@@ -145,12 +167,12 @@ def test_the_server_prepares_the_year_when_it_starts(source, settings, days, air
         for thread in threading.enumerate():
             if thread.name == "prepare coverage":
                 thread.join(60)
-    shown = content.View(DateRange(two[1], two[0] + ONE_DAY), (), False, 1, 25)
+    shown = content.View(DateRange(two[1], two[0] + ONE_DAY), None, False, 1, 25)
     before = len(source.clickhouse.statistics)
     page = content.read_page(source.clickhouse, settings, shown, datetime.now(UTC))
     assert page["totals"]["missing"] == 4
-    # what is known, the teams, the versions, the states of the page: no gaps are counted
-    assert len(source.clickhouse.statistics) - before == 4
+    # what is known, the teams, the versions, the names, the states of the page: no gaps are counted
+    assert len(source.clickhouse.statistics) - before == 5
 
 
 def test_a_server_starts_although_nothing_can_be_prepared(clickhouse, monkeypatch, caplog):

@@ -295,7 +295,9 @@ def test_a_body_that_is_not_json_and_a_field_of_another_name_are_said(airflow_ap
     answer = airflow_api.put(f"{PATH}/1", json={"enable": True}, headers=headers)
     assert answer.status_code == 422
     [problem] = answer.json()["detail"]
-    assert problem["msg"] == "There is a field of another name; accepted: enabled, timezone, backfill_days"
+    assert (
+        problem["msg"] == "There is a field of another name; accepted: enabled, timezone, backfill_days, name"
+    )
 
 
 def test_an_instant_that_is_not_known_is_null_and_not_1970(airflow_api, login, source):
@@ -307,3 +309,17 @@ def test_an_instant_that_is_not_known_is_null_and_not_1970(airflow_api, login, s
     assert team["registration"]["changed_at"] is None
     assert team["last_backfill"]["date_start"] is team["last_backfill"]["date_end"] is None
     assert "1970" not in str(team)
+
+
+def test_a_name_is_kept_until_it_is_changed(api, source):
+    assert api("PUT", "/12", {"enabled": True, "name": "Acme"}).json()["name"] == "Acme"
+    assert api("PUT", "/12", {"enabled": False}).json()["name"] == "Acme"
+    assert [team["name"] for team in api("GET").json()["teams"]] == ["Acme"]
+    assert api("PUT", "/12", {"name": ""}).json()["name"] == ""
+    reasons = [reason for (reason,) in changes_in_history(source)]
+    assert reasons[0] == (
+        "some user changed team 12: enabled unset to True, timezone unset to UTC, backfill_days unset to 7, "
+        "name unset to Acme"
+    )
+    assert reasons[-1] == "some user changed team 12: name Acme to unset"
+    assert api("PUT", "/12", {"name": "x" * 201}).status_code == 422

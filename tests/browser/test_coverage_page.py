@@ -167,9 +167,13 @@ def test_what_others_named_is_shown_as_text(log_in, browser_source):
     expect(frame.locator(f'th[data-team="{LONG_ID}"]')).to_have_text(str(LONG_ID))
     cell(frame, 1, "stats", gap_days()[0]).click()
     assert numbers(frame)["by run"] == [HOSTILE, HOSTILE]
-    frame.locator("input[name=team_ids]").fill(HOSTILE)
+    frame.locator("input[name=teams]").fill(HOSTILE)
     frame.get_by_role("button", name="Show", exact=True).click()
-    expect(frame.locator("#error")).to_contain_text("<img src=x onerror=")
+    expect(frame.locator("#verdict")).to_contain_text("No team has a name with “")
+    expect(frame.locator("#verdict")).to_contain_text("<img src=x onerror=")
+    frame.locator("input[name=teams]").fill(str(2**64))
+    frame.get_by_role("button", name="Show", exact=True).click()
+    expect(frame.locator("#error")).to_contain_text("team_ids")
     expect(frame.locator("#verdict")).to_contain_text("could not be read; what is shown was read before")
     assert frame.locator("img").count() == 0
     assert page.title() != "taken over"
@@ -214,7 +218,7 @@ def test_a_finger_selects_where_it_taps(log_in):
 def test_filters_narrow_what_is_shown(log_in):
     frame = open_from_navigation(log_in("anna"))
     expect(frame.locator("th.team-id")).to_have_count(4)
-    frame.locator("input[name=team_ids]").fill("1, 5")
+    frame.locator("input[name=teams]").fill("1, 5")
     frame.get_by_role("button", name="Show", exact=True).click()
     expect(frame.locator("th.team-id")).to_have_count(2)
     expect(cell(frame, 5, "stats", gap_days()[0])).to_have_class(re.compile(r"\bs-n\b"))
@@ -366,7 +370,7 @@ def test_the_address_keeps_what_is_shown(log_in, airflow):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     frame = open_from_navigation(page)
     first, second = gap_days()[0], gap_days()[4]
-    frame.locator("input[name=team_ids]").fill("1, 3")
+    frame.locator("input[name=teams]").fill("1, 3")
     frame.get_by_role("button", name="Show", exact=True).click()
     expect(frame.locator("th.team-id")).to_have_count(2)
     for day in (first, second):
@@ -381,7 +385,7 @@ def test_the_address_keeps_what_is_shown(log_in, airflow):
     page.reload()
     expect(cell(frame, 3, "stats", first)).to_have_class(re.compile("selected"))
     expect(frame.locator("td.selected")).to_have_count(2)
-    expect(frame.locator("input[name=team_ids]")).to_have_value("1, 3")
+    expect(frame.locator("input[name=teams]")).to_have_value("1, 3")
     expect(frame.locator("#details")).to_contain_text("Team 3")
 
     frame.get_by_role("button", name="Copy link").click()
@@ -473,6 +477,28 @@ def test_rows_stay_under_the_pointer(log_in, airflow):
         assert airflow.run("web_analytics_backfill", conf) == "success"
     assert urllib.parse.parse_qs(urllib.parse.urlsplit(read.value.url).query)["rows"] == [",".join(before)]
     assert teams.all_inner_texts() == before
+
+
+def test_a_team_is_found_by_its_name(log_in, airflow):
+    airflow.call("PUT", "/web-analytics/teams/3", body={"name": "Acme <b>GmbH</b>"})
+    page = log_in("vera")
+    frame = open_from_navigation(page)
+    frame.get_by_label("Teams", exact=True).fill("acme")
+    frame.get_by_label("Teams", exact=True).press("Enter")
+    team = frame.locator("th.team-id")
+    expect(team).to_have_count(1)
+    expect(team).to_have_attribute("title", "team 3 (Acme <b>GmbH</b>)")
+    expect(team.locator(".team-name")).to_have_text("Acme <b>GmbH</b>")
+    page.wait_for_url(re.compile("team_name=acme"))
+    cell(frame, 3, "stats", gap_days()[0]).click()
+    expect(frame.locator("#details h2")).to_have_text("Team 3, Acme <b>GmbH</b>")
+    page.reload()
+    expect(frame.get_by_label("Teams", exact=True)).to_have_value("acme")
+    expect(team).to_have_count(1)
+    frame.get_by_label("Teams", exact=True).fill("nobody")
+    frame.get_by_label("Teams", exact=True).press("Enter")
+    expect(frame.locator("#verdict")).to_have_text("No team has a name with “nobody” in it.")
+    airflow.call("PUT", "/web-analytics/teams/3", body={"name": ""})
 
 
 def test_what_is_shown_is_narrowed_sorted_and_saved(log_in, airflow):

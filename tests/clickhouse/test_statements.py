@@ -99,6 +99,8 @@ SAMPLE_VALUES = {
     "bucket_minutes": 60,
     "open_from": datetime.date(2026, 1, 2),
     "partition_date": datetime.date(2026, 1, 1),
+    "name": "o'neill's",
+    "part": "100 %_'",
     "partition_id": "20260101",
     "migrations": ["0001_mark_stats"],
     "password": "it's secret",

@@ -41,6 +41,7 @@ def test_changes_of_two_api_servers_at_once_do_not_undo_each_other(source, monke
         "enabled": True,
         "timezone": "Europe/Berlin",
         "backfill_days": 7,
+        "name": "",
     }
     assert leftovers(clickhouse) == []
 

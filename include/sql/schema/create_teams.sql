@@ -8,6 +8,7 @@ CREATE TABLE IF NOT EXISTS web_pre_aggregated_teams{{ " ON CLUSTER '{cluster}'" 
     timezone String DEFAULT 'UTC',
     backfill_days UInt8 DEFAULT 0 COMMENT 'of the first backfill; 0: WEB_ANALYTICS_BACKFILL_DAYS',
     enabled_by String DEFAULT '',
+    name String DEFAULT '' COMMENT 'for people; ids alone tell teams apart',
     version DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
 )
 ENGINE = {{ "Replicated" if topology != "single" }}ReplacingMergeTree(version)

@@ -1,11 +1,13 @@
 -- Writes a version of a team's registration, newer than the one there is.
--- Parameters: team_id, enabled, timezone, backfill_days, changed_by, token (of the registry's lock: without it, nothing).
-INSERT INTO web_pre_aggregated_teams (team_id, enabled, timezone, backfill_days, enabled_by, version)
+-- Parameters: team_id, enabled, timezone, backfill_days, name, changed_by, token (of the registry's lock: without it,
+--   nothing).
+INSERT INTO web_pre_aggregated_teams (team_id, enabled, timezone, backfill_days, name, enabled_by, version)
 SELECT
     %(team_id)s,
     %(enabled)s,
     %(timezone)s,
     %(backfill_days)s,
+    %(name)s,
     %(changed_by)s,
     greatest(now64(6, 'UTC'), max(version) + INTERVAL 1 MICROSECOND)
 FROM web_pre_aggregated_teams

@@ -1,10 +1,11 @@
 -- A page of the registered teams, enabled or not: the newest version of each.
--- Parameters: limit, offset. Columns: team_id, enabled, timezone, backfill_days, changed_by, changed_at.
+-- Parameters: limit, offset. Columns: team_id, enabled, timezone, backfill_days, name, changed_by, changed_at.
 SELECT
     team_id,
     enabled,
     timezone,
     backfill_days,
+    name,
     enabled_by AS changed_by,
     version AS changed_at
 FROM web_pre_aggregated_teams FINAL

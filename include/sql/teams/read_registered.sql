@@ -1,10 +1,11 @@
 -- The newest version of a team's registration; none where it was never registered.
--- Parameters: team_id. Columns: team_id, enabled, timezone, backfill_days, changed_by, changed_at.
+-- Parameters: team_id. Columns: team_id, enabled, timezone, backfill_days, name, changed_by, changed_at.
 SELECT
     team_id,
     enabled,
     timezone,
     backfill_days,
+    name,
     enabled_by AS changed_by,
     version AS changed_at
 FROM web_pre_aggregated_teams FINAL

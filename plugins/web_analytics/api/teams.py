@@ -27,6 +27,7 @@ from web_analytics.teams.registry import Registration
 from web_analytics.teams.selection import is_rolled_out, select_teams
 
 router = APIRouter(prefix="/teams", tags=["teams"])
+LONGEST_NAME = 200
 
 
 def _known_zone(name: str) -> str:
@@ -74,6 +75,7 @@ class Team(BaseModel):
     backfill_days: int = Field(
         description="Period of the team's first backfill, in local days; 0: WEB_ANALYTICS_BACKFILL_DAYS."
     )
+    name: str = Field(description="What people call the team; empty where nobody gave a name.")
     changed_by: str = Field(description="Who made this version; empty where it was not this API.")
     changed_at: Instant = Field(description="None where the row does not say when it was written.")
 
@@ -130,6 +132,11 @@ class TeamChange(BaseModel):
     timezone: TimeZone | None = Field(None, description="IANA name, such as Europe/Berlin.")
     backfill_days: BackfillDays | None = Field(
         None, description="Local days of the first backfill: usually 7, 14 or 30."
+    )
+    name: str | None = Field(
+        None,
+        max_length=LONGEST_NAME,
+        description="What people call the team; the coverage page finds it by it.",
     )
 
     @model_validator(mode="before")

@@ -32,12 +32,14 @@ class Registration:
 
     :ivar timezone: IANA name of the zone that the team's days are counted in.
     :ivar backfill_days: period of its first backfill, in local days; 0 for WEB_ANALYTICS_BACKFILL_DAYS.
+    :ivar name: what people call it; empty where nobody gave one.
     """
 
     team_id: int
     enabled: bool
     timezone: str
     backfill_days: int
+    name: str = ""
     changed_by: str = ""
     changed_at: datetime = UNREGISTERED_SINCE
 
@@ -46,6 +48,7 @@ class Registration:
             "enabled": self.enabled,
             "timezone": self.timezone,
             "backfill_days": self.backfill_days,
+            "name": self.name,
         }
 
 
@@ -123,9 +126,9 @@ def change(
         raise RegistryBusy("Somebody else changed the registry of teams at the same time; try again.")
     old = before.settings() if before else {}
     different = [
-        f"{name} {old.get(name, 'unset')} to {value}"
+        f"{name} {_in_words(old.get(name, ''))} to {_in_words(value)}"
         for name, value in wanted.settings().items()
-        if old.get(name) != value
+        if old.get(name, "") != value
     ]
     history.append(
         clickhouse,
@@ -137,6 +140,10 @@ def change(
         details={"team_id": team_id, "before": old, "after": wanted.settings()},
     )
     return after
+
+
+def _in_words(value: Any) -> Any:
+    return "unset" if value == "" else value
 
 
 def publish(clickhouse: ClickHouse) -> None:

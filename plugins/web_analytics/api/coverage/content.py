@@ -23,6 +23,7 @@ from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, is_o
 from web_analytics.rules.states import GAP_KINDS, SMALL
 from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
+from web_analytics.teams import names
 from web_analytics.teams.selection import select_teams
 
 OPEN, IDLE, OUTSIDE, NOT_ENABLED = "open", "idle", "outside", "not enabled"
@@ -50,7 +51,7 @@ class View:
     """What a reader asked for.
 
     :ivar days: the range to show; it may reach into the future of ``date_end`` no further than today.
-    :ivar team_ids: only these teams; empty for no filter.
+    :ivar team_ids: only these teams; None for no filter.
     :ivar all_teams: also teams that are not enabled.
     :ivar page: from 1.
     :ivar only_gaps: only teams with a gap.
@@ -60,7 +61,7 @@ class View:
     """
 
     days: DateRange
-    team_ids: tuple[int, ...]
+    team_ids: tuple[int, ...] | None
     all_teams: bool
     page: int
     page_size: int
@@ -153,7 +154,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     query = detector.coverage_query(clickhouse, settings, closed, may_be_behind=True, known=known)
     enabled = select_teams(clickhouse, settings).team_ids
     shown, others = enabled, frozenset()
-    if view.team_ids:
+    if view.team_ids is not None:
         shown = enabled.intersection(view.team_ids)
         others = frozenset(view.team_ids) - enabled
     elif view.all_teams:
@@ -172,6 +173,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     known_teams = shown | others
     of_page = [team_id for team_id in view.rows if team_id in known_teams]
     of_page = of_page or listed[first : first + view.page_size]
+    team_names = names.names_of(clickhouse, settings, of_page)
     states = {}
     if (detailed := shown.intersection(of_page)) and len(closed):
         states = {
@@ -196,6 +198,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
         "teams": [
             _team(
                 team_id,
+                team_names.get(team_id, ""),
                 team_id in shown,
                 gaps.get(team_id, NO_GAPS),
                 states.get(team_id),
@@ -244,6 +247,7 @@ def _totals(gaps: Mapping[int, TeamGaps], teams: int, looked_at: int, enabled_te
 
 def _team(
     team_id: int,
+    name: str,
     enabled: bool,
     gaps: TeamGaps,
     known: Row | None,
@@ -257,6 +261,7 @@ def _team(
         lines[table.short_name] = line_of_states(days, states, enabled=enabled, now=now, settings=settings)
     return {
         "team_id": str(team_id),
+        "name": name,
         "enabled": enabled,
         "gaps": gaps.total,
         **{kind: getattr(gaps, kind) for kind in GAP_KINDS},

@@ -18,10 +18,12 @@ from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep
 from web_analytics.api.limits import in_own_thread
 from web_analytics.api.problems import Problem
 from web_analytics.api.security import CurrentUser, may, reader, unless_busy
+from web_analytics.api.teams import LONGEST_NAME
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.errors import BadSetting, QueryFailed
 from web_analytics.regions import region_names, suffix_of
 from web_analytics.settings import Settings
+from web_analytics.teams import names
 from web_analytics.teams.selection import TeamSelectionFailed
 
 log = logging.getLogger(__name__)
@@ -87,6 +89,7 @@ def data(
     date_start: date | None = None,
     date_end: date | None = None,
     team_ids: Annotated[str, Query(max_length=20_000)] = "",
+    team_name: Annotated[str, Query(max_length=LONGEST_NAME)] = "",
     all_teams: bool = False,
     page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
     page_size: Annotated[int, Query(ge=1, le=max(content.PAGE_SIZES))] = content.PAGE_SIZES[0],
@@ -98,13 +101,16 @@ def data(
 ) -> Response:
     """One page of teams with the state of every day in both tables, the worst teams first.
 
-    ``sort``: the teams with the most gaps first, those with the oldest gap first, or by id. ``rows`` names the teams of
+    ``team_name``: only teams whose name contains it, beside those of ``team_ids``. ``sort``: the teams with the most gaps first, those with the oldest gap first, or by id. ``rows`` names the teams of
     the page and their order instead. With ``dag_id`` and ``run_id`` the range contains the dates of that run.
     """
     now = datetime.now(UTC)
     run = None
     try:
-        filtered = content.parse_team_ids(team_ids)
+        filtered = content.parse_team_ids(team_ids) or None
+        if team_name:
+            found = names.find(clickhouse, settings, team_name)
+            filtered = tuple(sorted({*(filtered or ()), *found}))
         kept_rows = content.parse_rows(rows)
         shown = content.range_to_show(now, settings, days, date_start, date_end)
     except BadSetting as error:
@@ -118,7 +124,8 @@ def data(
     answer = content.read_page(clickhouse, settings, view, now)
     answer |= {
         "today": now.date().isoformat(),
-        "filtered": [str(team_id) for team_id in filtered] or None,
+        "filtered": None if filtered is None else [str(team_id) for team_id in filtered],
+        "team_name": team_name,
         "all_teams": all_teams,
         "only_gaps": only_gaps,
         "sort": sort,

@@ -29,7 +29,7 @@ function selected(selection, cell, isExtended) {
   writeSelection(selection, isExtended);
   document.body.classList.toggle("has-selection", Boolean(selection));
   if (cell) {
-    describeCell(cell.team.team_id, cell.day);
+    describeCell(cell.team, cell.day);
   } else if (selection) {
     describeMany(selection);
   } else {
@@ -74,6 +74,7 @@ function lastingAddress() {
     lasting.set("date_end", data.date_end);
     const teams = chosen()?.teams;
     if (teams) {
+      lasting.delete("team_name");
       lasting.set("team_ids", teams.join(","));
     }
   }
@@ -157,7 +158,7 @@ async function load(quietly = false) {
       replace("error", error.message);
       tellWaiting(`The state of the tables could not be read${data ? "; what is shown was read before" : ""}.`);
       if (!data) {
-        form.team_ids.value = query.get("team_ids") ?? "";
+        form.teams.value = query.get("team_name") ?? query.get("team_ids") ?? "";
       }
     }
   } finally {
@@ -249,7 +250,7 @@ function fillForm() {
   form.date_start.value = data.date_start;
   form.date_last.value = today;
   form.date_start.max = form.date_last.max = data.today;
-  form.team_ids.value = (data.filtered ?? []).join(", ");
+  form.teams.value = data.team_name || (data.filtered ?? []).join(", ");
   form.all_teams.checked = data.all_teams;
   form.only_gaps.checked = data.only_gaps;
   form.sort.value = data.sort;
@@ -266,6 +267,8 @@ function drawVerdict() {
   place.classList.toggle("bad", kinds.length > 0);
   if (!totals.enabled_teams) {
     place.textContent = "No team is enabled yet, so nothing is pre-aggregated (README, “Put it into your Airflow”).";
+  } else if (data.team_name && !data.filtered.length) {
+    place.textContent = `No team has a name with “${data.team_name}” in it.`;
   } else if (!totals.looked_at) {
     place.textContent = "None of these teams is enabled, so nothing of them is pre-aggregated.";
   } else if (data.closed_from >= data.closed_until) {
@@ -372,7 +375,7 @@ form.addEventListener("change", (event) => {
     navigate({ days: field.value, date_start: null, date_end: null, dag_id: null, run_id: null, page: null });
   } else if (field.name === "region") {
     // Ids of teams and runs are the region's own.
-    for (const name of ["team_ids", "dag_id", "run_id", "page", ...SELECTED]) {
+    for (const name of ["team_ids", "team_name", "dag_id", "run_id", "page", ...SELECTED]) {
       query.delete(name);
     }
     query.set("region", field.value);
@@ -396,7 +399,9 @@ form.addEventListener("submit", (event) => {
     return;
   }
   const range = isShown ? {} : { days: null, date_start: first, date_end: last && addDays(last, 1), dag_id: null, run_id: null };
-  navigate({ ...range, team_ids: form.team_ids.value.trim(), page: null });
+  const teams = form.teams.value.trim();
+  const areIds = /^[\d\s,]*$/.test(teams);
+  navigate({ ...range, team_ids: areIds ? teams : null, team_name: areIds ? null : teams, page: null });
 });
 
 // In the words that were typed: the page's address has the day after the last one.

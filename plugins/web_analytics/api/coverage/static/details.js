@@ -22,15 +22,17 @@ export function describeMany(selection) {
   const teams = selection.teams.length;
   replace(
     "details",
-    element("h2", {}, teams === 1 ? `Team ${selection.teams[0].team_id}` : `${count(teams)} teams`),
+    element("h2", {}, teams === 1 ? titleOf(selection.teams[0]) : `${count(teams)} teams`),
     element("p", {}, selection.days === 1 ? dayName(selection.first) : `${selection.first} to ${selection.last}, ${selection.days} days`),
     element("p", { class: "hint" }, "Select a single cell for its numbers."),
   );
 }
 
-export async function describeCell(teamId, day) {
+// team: as the page lists it.
+export async function describeCell(team, day) {
   const request = (shown += 1);
-  const title = [element("h2", {}, `Team ${teamId}`), element("p", { class: "day-name" }, dayName(day))];
+  const teamId = team.team_id;
+  const title = [element("h2", {}, titleOf(team)), element("p", { class: "day-name" }, dayName(day))];
   if (shownCell !== `${teamId} ${day}`) {
     shownCell = `${teamId} ${day}`;
     replace("details", ...title, element("p", { class: "hint" }, "Reading…"));
@@ -106,6 +108,10 @@ function failure(row) {
     ? airflowLink(taskPath(row.dag_id, row.run_id, row.task_id), row.task_id)
     : row.task_id;
   return element("li", {}, where, `, ${ago(row.logged_at)}`, row.error_code ? `, code ${row.error_code}` : "", ": ", row.reason);
+}
+
+function titleOf(team) {
+  return `Team ${team.team_id}${team.name ? `, ${team.name}` : ""}`;
 }
 
 function dayName(day) {

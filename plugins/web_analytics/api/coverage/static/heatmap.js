@@ -6,12 +6,16 @@ import { STATE, STATES, TABLES, addDays, daysOf, element, weekday } from "./page
 const TABLE_WIDTH = 56;
 const COUNT_WIDTH = 60;
 const DIGIT_WIDTH = 7.5;
+// Of a name, before it is cut; the whole one is in the title.
+const NAME_DIGITS = 14;
 const NARROWEST = 7;
 const WIDEST = 30;
 // From here on a cell has room for its glyph, and a column for its day of the month.
 const WIDE = 13;
 const NOW = { "": "", building: ", being built now", waiting: ", waits for another run" };
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+const nameOfTeam = (team) => `team ${team.team_id}${team.name ? ` (${team.name})` : ""}`;
 
 export class HeatMap {
   // onSelect(selection, cell, isExtended) with the selection as {teams, days, first, last}; isExtended: a selection that
@@ -146,7 +150,10 @@ export class HeatMap {
     TABLES.forEach((table, index) => {
       const row = document.createElement("tr");
       if (index === 0) {
-        const label = element("th", { class: "team-id", rowspan: TABLES.length, scope: "rowgroup", tabindex: -1, title: `team ${team.team_id}` }, team.team_id);
+        const label = element("th", { class: "team-id", rowspan: TABLES.length, scope: "rowgroup", tabindex: -1, title: nameOfTeam(team) }, team.team_id);
+        if (team.name) {
+          label.append(element("span", { class: "team-name" }, team.name));
+        }
         label.dataset.team = team.team_id;
         label.row = this.rows.length;
         label.column = -1;
@@ -179,7 +186,7 @@ export class HeatMap {
     if (!this.data) {
       return;
     }
-    const digits = Math.max(4, ...this.data.teams.map((team) => team.team_id.length));
+    const digits = Math.max(4, ...this.data.teams.map((team) => Math.max(team.team_id.length, Math.min(NAME_DIGITS, team.name.length))));
     const label = Math.min(digits * DIGIT_WIDTH + 8, this.place.clientWidth / 4);
     this.table.style.setProperty("--label", `${label}px`);
     const room = this.place.clientWidth - label - TABLE_WIDTH - COUNT_WIDTH - 8;
@@ -231,7 +238,7 @@ export class HeatMap {
     const state = this.stateOf(cell.row, cell.column);
     const day = this.days[cell.column];
     const table = TABLES[cell.row % TABLES.length].short;
-    return `team ${this.teamOf(cell.row).team_id}, ${table}, ${weekday(day)} ${day}: ${state.name} (${state.hint})${NOW[this.buildingState(cell)]}`;
+    return `${nameOfTeam(this.teamOf(cell.row))}, ${table}, ${weekday(day)} ${day}: ${state.name} (${state.hint})${NOW[this.buildingState(cell)]}`;
   }
 
   // ---- selecting
