@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
+.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-server test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-matrix           LEGS of Airflow × Python; make test-lowest: the oldest versions of all"
 	@echo "make dist                  dist/: the wheel, dags.zip and plugins.zip with their checksums"
 	@echo "make test-contract         what needs nothing but a ClickHouse, on the one at CLICKHOUSE_TEST_URL"
+	@echo "make test-server           these and DAG runs on ClickHouse's own listener, native and over HTTP; needs npm"
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make screenshots           docs/pictures anew from the real page; needs Chromium"
@@ -103,6 +104,13 @@ test-contract: install
 	$(BIN)/python -m pytest -m "not slow" tests/clickhouse tests/build tests/detection tests/schema \
 		tests/tasks/test_cleanup_dag.py tests/tasks/test_validate_dag.py
 
+# The same and more on ClickHouse's own listener, native and over HTTP; npm fetches it.
+test-server: install
+	$(BIN)/python -m tests.servers $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse \
+		tests/build tests/detection tests/schema tests/rights tests/tasks tests/teams
+	$(BIN)/python -m tests.servers --http $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse/test_c*.py \
+		tests/clickhouse/test_instants.py tests/build tests/schema tests/tasks
+
 env:
 	$(PYTHON) bin/generate-env
 
@@ -142,4 +150,4 @@ bench-trigger: install
 	$(BIN)/python -m benchmarks.trigger
 
 clean: stop
-	rm -rf .venv .airflow .demo .bench .chaos .engines
+	rm -rf .venv .airflow .demo .bench .chaos .engines .listener

@@ -30,13 +30,13 @@ were altered or were built with another `WEB_ANALYTICS_BUCKET_MINUTES`: rebuild 
 from __future__ import annotations
 
 from airflow.sdk import dag, get_current_context
-from airflow_clickhouse_plugin.operators.clickhouse_dbapi import ClickHouseSQLTableCheckOperator
 
 from web_analytics.conf import ValidateConf
 from web_analytics.pools import POOL
 from web_analytics.regions import for_each_region
 from web_analytics.reporting.links import link_to_coverage
 from web_analytics.tables import TABLES
+from web_analytics.wiring.checks import TableCheck
 from web_analytics.wiring.defaults import DEFAULT_ARGS, TAGS, TELLS_PEOPLE
 from web_analytics.wiring.fail_at_once import task
 from web_analytics.wiring.params import params_of
@@ -72,9 +72,8 @@ def web_analytics_validate():
         # the rest compares two queries with each other. The values in the template were parsed by choose_days.
         chosen = "ti.xcom_pull(task_ids='choose_days', key='chosen')"
         width = f"({{{{ {chosen}['bucket_minutes'] }}}} * 60)"
-        return ClickHouseSQLTableCheckOperator(
+        return TableCheck(
             task_id=f"check_buckets_{table.short_name}",
-            conn_id=f"{{{{ {chosen}['conn_id'] }}}}",
             table=table.name,
             partition_clause=(
                 f"period_bucket >= toDateTime('{{{{ {chosen}['date_start'] }}}}', 'UTC') "

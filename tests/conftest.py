@@ -33,13 +33,16 @@ for folder in (CHECKOUT, CHECKOUT / "plugins"):
 
 
 class GivenServer:
-    """The ClickHouse at CLICKHOUSE_TEST_URL, with what the fixtures use of the embedded server's object."""
+    """The ClickHouse at CLICKHOUSE_TEST_URL, with what the fixtures use of the embedded server's object; over HTTP where
+    the address says so."""
 
     def __init__(self, address: str):
         parts = urlsplit(address)
+        self.speaks_http = parts.scheme in ("http", "https")
         self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 9000
         self.user, self.password = unquote(parts.username or "default"), unquote(parts.password or "")
-        self._query = f"?{parts.query}" if parts.query else ""
+        query = "&".join(filter(None, [f"protocol={parts.scheme}" if self.speaks_http else "", parts.query]))
+        self._query = f"?{query}" if query else ""
 
     def uri(self, database: str) -> str:
         login, password = quote(self.user, safe=""), quote(self.password, safe="")
@@ -76,17 +79,11 @@ def clickhouse_server(tmp_path_factory, is_embedded):
 @pytest.fixture
 def clickhouse(clickhouse_server, monkeypatch):
     """The package's connection, to an empty database of this test's own."""
-    from clickhouse_driver import Client
-
+    from tests.support import open_client
     from web_analytics.clickhouse.connection import ClickHouse
 
     database = f"test_{uuid.uuid4().hex[:12]}"
-    admin = Client(
-        clickhouse_server.host,
-        port=clickhouse_server.port,
-        user=clickhouse_server.user,
-        password=clickhouse_server.password,
-    )
+    admin = open_client(clickhouse_server)
     admin.execute(f"CREATE DATABASE {database}")
     monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", clickhouse_server.uri(database))
     with ClickHouse("clickhouse_default") as connection:

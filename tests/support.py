@@ -70,6 +70,30 @@ def set_up(
     schema.create_source_view(clickhouse, settings)
 
 
+def open_client(server, **changes: Any):
+    """A client of a server of the fixtures, which is no connection of the package; over HTTP where the server's address
+    says so.
+
+    :param changes: ``user``, ``password``, ``database`` and the like instead of the server's.
+    """
+    from clickhouse_driver import Client
+
+    from web_analytics.clickhouse.http import HttpClient
+
+    given = {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password": server.password,
+        **changes,
+    }
+    if not getattr(server, "speaks_http", False):
+        return Client(**given)
+    return HttpClient(
+        interface="http", username=given.pop("user"), database=given.pop("database", "default"), **given
+    )
+
+
 def at(day: date, hour: float = 12.0) -> datetime:
     return datetime.combine(day, datetime.min.time(), tzinfo=UTC) + timedelta(hours=hour)
 

@@ -52,7 +52,8 @@ def _statement(meaning: str, advice: str = "") -> Code:
 
 
 NATIVE_PORT = (
-    "Check the connection's port: the native one is 9000, or 9440 with TLS; 8123 and 8443 speak HTTP."
+    "Check the connection's port: the native one is 9000, or 9440 with TLS. Another port than 8123 or 8443 speaks HTTP only "
+    'where the connection\'s extra says {"protocol": "http"} or "https".'
 )
 
 # A code that is not listed is tried again by Airflow, as anything unknown is. Of the codes of ClickHouse that may pass,

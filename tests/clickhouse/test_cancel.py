@@ -42,16 +42,14 @@ def wait_until(condition, seconds: float = 30) -> None:
 
 
 def test_an_execution_timeout_ends_the_query(slow_source, clickhouse_server, airflow_database):
-    from clickhouse_driver import Client
-
     from tests.conftest import CHECKOUT
-    from tests.support import finished_run, load_dags
+    from tests.support import finished_run, load_dags, open_client
 
     dag = load_dags(CHECKOUT / "dags" / "web_analytics_backfill.py").dags["web_analytics_backfill"]
     for task in dag.tasks:
         task.retries = 0
     dag.get_task("detect").execution_timeout = timedelta(seconds=3)
-    observer = Client(clickhouse_server.host, port=clickhouse_server.port)
+    observer = open_client(clickhouse_server)
     seen = threading.Event()
 
     def observe():

@@ -10,7 +10,7 @@ from pathlib import Path
 import airflow
 import jsonschema
 
-from web_analytics.clickhouse.hook import NativeClickHouseHook
+from web_analytics.clickhouse.hook import ClickHouseConnection
 from web_analytics.clickhouse.provider_info import get_provider_info
 
 
@@ -27,16 +27,16 @@ def test_airflows_own_schema_accepts_the_description():
 
 def test_the_form_is_that_of_the_hook():
     (form,) = get_provider_info()["connection-types"]
-    assert form["hook-class-name"] == f"{NativeClickHouseHook.__module__}.{NativeClickHouseHook.__name__}"
+    assert form["hook-class-name"] == f"{ClickHouseConnection.__module__}.{ClickHouseConnection.__name__}"
     assert (form["connection-type"], form["hook-name"]) == (
-        NativeClickHouseHook.conn_type,
-        NativeClickHouseHook.hook_name,
+        ClickHouseConnection.conn_type,
+        ClickHouseConnection.hook_name,
     )
 
 
 def test_the_server_that_answers_is_named(clickhouse):
     year, month = clickhouse.server_version
-    accepted, message = NativeClickHouseHook(clickhouse_conn_id="clickhouse_default").test_connection()
+    accepted, message = ClickHouseConnection(clickhouse_conn_id="clickhouse_default").test_connection()
     assert accepted
     assert message.startswith(f"ClickHouse {year}.{month}.")
 
@@ -47,7 +47,7 @@ def test_an_http_port_is_refused_with_the_ports_to_take(monkeypatch):
         monkeypatch.setenv(
             "AIRFLOW_CONN_CLICKHOUSE_DEFAULT", f"clickhouse://u:p@127.0.0.1:{server.server_address[1]}/d"
         )
-        accepted, message = NativeClickHouseHook(clickhouse_conn_id="clickhouse_default").test_connection()
+        accepted, message = ClickHouseConnection(clickhouse_conn_id="clickhouse_default").test_connection()
         server.shutdown()
     assert not accepted
     assert "9000, or 9440 with TLS" in message

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -39,14 +41,26 @@ class Tried:
 
 def with_profile(clickhouse: ClickHouse, profile: dict[str, str]) -> ClickHouse:
     """A connection whose login has these settings."""
-    from clickhouse_driver import Client
-
     assert clickhouse.client is not None
     made = clickhouse.another()
     made.pauses = ()
-    given = clickhouse._connect
-    made._connect = functools.partial(Client, **given.keywords, settings=profile)
+    made._connect = functools.partial(log_in, clickhouse._connect.keywords, profile)
     return made
+
+
+def log_in(arguments: dict[str, Any], profile: dict[str, str]):
+    """A server keeps the settings of a session apart from those of a statement, as it does those of a login; the embedded
+    engine has none of a session."""
+    from clickhouse_driver import Client
+
+    if arguments.get("interface"):
+        pytest.skip("the settings of a session stand for those of a login, and HTTP keeps no session")
+    if "CLICKHOUSE_TEST_URL" not in os.environ:
+        return Client(**arguments, settings=profile)
+    client = Client(**arguments)
+    if profile:
+        client.execute("SET " + ", ".join(f"{name} = '{value}'" for name, value in profile.items()))
+    return client
 
 
 def other_value(client, name: str, kind: str, default: str) -> str | None:

@@ -12,7 +12,9 @@ import jinja2
 import pytest
 from jinja2 import meta, nodes
 
+from tests.support import open_client
 from web_analytics.clickhouse import sql
+from web_analytics.clickhouse.http import with_values
 
 # What templates may be given: identifiers and whole numbers, never values. A new name belongs here first.
 SAMPLE_NAMES = {
@@ -200,20 +202,13 @@ def without_literals(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def client(clickhouse_server):
-    from clickhouse_driver import Client
-
-    connection = Client(
-        clickhouse_server.host,
-        port=clickhouse_server.port,
-        user=clickhouse_server.user,
-        password=clickhouse_server.password,
-    )
+    connection = open_client(clickhouse_server)
     connection.execute("SELECT 1")
     yield connection
     connection.disconnect()
 
 
-def substituted(client, file: str, text: str) -> str:
+def substituted(file: str, text: str) -> str:
     """The text as the driver sends it."""
     unknown = [name for name in PARAMETER.findall(text) if name not in SAMPLE_VALUES]
     assert not unknown, (
@@ -222,13 +217,13 @@ def substituted(client, file: str, text: str) -> str:
     if text.rstrip().endswith("VALUES"):  # rows follow as blocks, the driver substitutes nothing
         assert not PARAMETER.search(text)
         return text
-    return client.substitute_params(text, SAMPLE_VALUES, client.connection.context)
+    return with_values(text, SAMPLE_VALUES)
 
 
 @pytest.mark.parametrize("file", STATEMENTS)
 def test_the_engine_parses_it(client, file):
     for text in renderings(file):
-        statement = substituted(client, file, text)
+        statement = substituted(file, text)
         assert "{{" not in statement
         assert "{%" not in statement
         [(formatted,)] = client.execute("SELECT formatQuery(%(statement)s)", {"statement": statement})
@@ -286,7 +281,7 @@ def test_a_name_that_is_not_given_is_an_error():
 
 
 def test_a_value_is_escaped_by_the_driver(client):
-    text = substituted(client, "build/create_lock.sql", renderings("build/create_lock.sql")[0])
+    text = substituted("build/create_lock.sql", renderings("build/create_lock.sql")[0])
     assert r"""COMMENT '{"run_id": "it\'s 100 %"}'""" in text
 
 

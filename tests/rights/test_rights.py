@@ -1,19 +1,24 @@
 """The grants of include/sql/rights are enough for their role, and no more.
 
 The engine checks the rights of its user `default`; here that user has those of one role. What the development
-server itself needs for its work (reading files of INSERT blocks, headers by temporary views) is granted besides.
+server itself needs for its work (reading files of INSERT blocks, headers by temporary views) is granted besides. On
+ClickHouse's own listener (`make test-server`) the user has the rights of the role alone.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
+from tests.servers.__main__ import LISTENER
+from tests.servers.listener import Listener
 from tests.support import Source, differences_from_oracle
 from tests.tasks.test_cleanup_dag import answer
 from web_analytics import rights
@@ -51,17 +56,27 @@ def acting_as(tmp_path, monkeypatch):
 
     @contextmanager
     def serve(role: str | None):
+        if library := os.environ.get(LISTENER):
+            # All of them: the dictionary signs in as who has set it up.
+            users = {each: granted_to(each) for each in rights.ROLES}
+            with Listener(tmp_path / "listener", Path(library), users=users) as server:
+                server.user = role or server.user
+                yield from connected(server, role)
+            return
         config = tmp_path / "config.xml"
         grants = ["GRANT ALL ON *.*"] if role is None else DEVELOPMENT_SERVER + granted_to(role)
         queries = "".join(f"<query>{escape(grant)}</query>" for grant in grants)
         config.write_text(CONFIG.format(path=config, grants=queries))
         with EmbeddedClickHouse(tmp_path / "data", config_file=config) as server:
-            if role is None:
-                with Client(server.host, port=server.port) as client:
-                    client.execute(f"CREATE DATABASE {DATABASE}")
-            monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", server.uri(DATABASE))
-            with ClickHouse("clickhouse_default") as connection:
-                yield connection
+            yield from connected(server, role)
+
+    def connected(server, role: str | None):
+        if role is None:
+            with Client(server.host, port=server.port) as client:
+                client.execute(f"CREATE DATABASE {DATABASE}")
+        monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", server.uri(DATABASE))
+        with ClickHouse("clickhouse_default") as connection:
+            yield connection
 
     return serve
 

@@ -6,9 +6,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
+from tests.support import open_client
 from web_analytics import schema
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.errors import QueryFailed
@@ -55,14 +55,13 @@ def test_readers_find_the_dictionary_while_it_is_made_anew(source, clickhouse_se
     stop, answers = threading.Event(), []
 
     def read():
-        with Client(
-            clickhouse_server.host, clickhouse_server.port, database, user=user, password=password
-        ) as reader:
-            while not stop.is_set():
-                try:
-                    answers.append(reader.execute(IS_ENABLED))
-                except ServerException as error:
-                    answers.append(error.code)
+        reader = open_client(clickhouse_server, database=database)
+        while not stop.is_set():
+            try:
+                answers.append(reader.execute(IS_ENABLED))
+            except ServerException as error:
+                answers.append(error.code)
+        reader.disconnect()
 
     with ThreadPoolExecutor(READERS) as pool:
         reading = [pool.submit(read) for _ in range(READERS)]

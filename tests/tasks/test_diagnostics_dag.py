@@ -163,7 +163,8 @@ def test_a_connection_that_may_only_read_is_enough(gappy, run_dag, clickhouse_se
     import os
 
     connection = os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"]
-    host, _, database = connection.removeprefix("clickhouse://default:@").partition("/")
+    host, _, database = connection.partition("?")[0].removeprefix("clickhouse://default:@").partition("/")
+    over_http = {"protocol": "http"} if getattr(clickhouse_server, "speaks_http", False) else {}
     monkeypatch.setenv(
         "AIRFLOW_CONN_CLICKHOUSE_DEFAULT",
         json.dumps(
@@ -173,7 +174,7 @@ def test_a_connection_that_may_only_read_is_enough(gappy, run_dag, clickhouse_se
                 "port": int(host.split(":")[1]),
                 "login": "default",
                 "schema": database,
-                "extra": {"settings": {"readonly": 2}},
+                "extra": {"settings": {"readonly": 2}, **over_http},
             }
         ),
     )

@@ -12,5 +12,6 @@ GRANT
     INSERT, ALTER DELETE, CREATE TABLE, DROP TABLE ON {{ database }}.web_analytics_*,
     INSERT, ALTER DELETE ON {{ database }}.web_pre_aggregated_*,
     dictGet ON {{ database }}.web_pre_aggregated_*,
-    SYSTEM RELOAD DICTIONARY, KILL QUERY ON *.*
+    SYSTEM RELOAD DICTIONARY, KILL QUERY ON *.*,
+    TABLE ENGINE ON MergeTree, TABLE ENGINE ON AggregatingMergeTree
 TO {{ role }}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from web_analytics.clickhouse import profile, sql
+from web_analytics.clickhouse import http, profile, sql
 from web_analytics.errors import CODES, Again, QueryFailed
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class ClickHouse:
         self.statistics: list[QueryStatistics] = []
         self._sequence = itertools.count(1)
         self._client: Client | None = None
-        self._reset: dict[str, str] = {}
+        self._reset: dict[str, Any] = {}
         self._connect: Callable[[], Client] | None = None
         self._running_query_id: str | None = None
         self._others: list[ClickHouse] = []
@@ -224,10 +224,12 @@ class ClickHouse:
 
             # Resolved once: cancelling happens in a signal handler, where Airflow cannot be asked.
             connection = ClickHouseHook.get_connection(self.conn_id)
-            arguments = conn_to_kwargs(connection, None)
+            is_native = http.protocol_of(connection) == "native"
+            arguments = conn_to_kwargs(connection, None) if is_native else http.arguments_of(connection)
+            arguments.pop("protocol", None)
             if self._deadline is not None:
                 arguments |= IMPATIENT
-            self._connect = functools.partial(Client, **arguments)
+            self._connect = functools.partial(Client if is_native else http.HttpClient, **arguments)
         return self._connect()
 
     @functools.cached_property
@@ -295,6 +297,15 @@ class ClickHouse:
         self._execute(path, parameters, names, external_tables, heavy)
         return self.statistics[-1]
 
+    def records(self, name: str, text: str) -> list[tuple]:
+        """The rows of a statement that is no file of ``include/sql``, since a library has written it.
+
+        :param name: stands for the file's path in logs and failures.
+        :raises QueryFailed: as :meth:`query`.
+        """
+        rows, _ = self._execute_once(name, text, None, (), True)
+        return rows
+
     def insert(self, path: str, rows: Iterable[Row], names: sql.Names | None = None) -> int:
         """Sends rows to the ``INSERT … VALUES`` statement at ``include/sql/<path>.sql``.
 
@@ -319,8 +330,9 @@ class ClickHouse:
         """Executes a statement; if it may be repeated, again after a transient failure, up to three times."""
         text = sql.render(path, {"topology": self.topology, **(names or {})})
         may_be_repeated = path in REPEATABLE_WRITES or REPEATABLE.match(text)
+        values = {} if parameters is None else parameters
         return self._repeat(
-            lambda: self._execute_once(path, text, parameters, external_tables, heavy),
+            lambda: self._execute_once(path, text, values, external_tables, heavy),
             self.pauses if may_be_repeated else (),
             may_take_long=heavy,
         )
@@ -372,7 +384,7 @@ class ClickHouse:
             self._running_query_id = query_id
             result = client.execute(
                 text,
-                {} if parameters is None else parameters,
+                parameters,
                 with_column_types=True,
                 external_tables=list(external_tables) or None,
                 query_id=query_id,

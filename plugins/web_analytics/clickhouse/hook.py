@@ -10,13 +10,13 @@ from web_analytics.errors import QueryFailed
 SECONDS_FOR_A_TEST = 10.0
 
 
-class NativeClickHouseHook(ClickHouseHook):
+class ClickHouseConnection(ClickHouseHook):
     """The plugin's hook with what Airflow wants to know of a connection type."""
 
     conn_name_attr = "clickhouse_conn_id"
     default_conn_name = default_conn_name
     conn_type = "clickhouse"
-    hook_name = "ClickHouse (native protocol)"
+    hook_name = "ClickHouse"
 
     def test_connection(self) -> tuple[bool, str]:
         """Whether the server answers, and its version or what is wrong."""

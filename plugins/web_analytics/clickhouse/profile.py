@@ -56,7 +56,12 @@ TO_READ_IT = {
 }
 
 
-def settings_to_reset(client: Client, sent: Mapping[str, Any]) -> dict[str, str]:
+# Of what is sent with every statement: values that are no version's defaults, so that these are on the list of what is
+# changed. A server does not list what was sent and is its default.
+NEVER_DEFAULTS = frozenset({"session_timezone", "union_default_mode", "mutations_sync"})
+
+
+def settings_to_reset(client: Client, sent: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of the login that are not the engine's default and are not kept, with that default.
 
     :param sent: what is sent with every statement anyway.
@@ -68,9 +73,10 @@ def settings_to_reset(client: Client, sent: Mapping[str, Any]) -> dict[str, str]
         changed = dict(client.execute(statement, settings=sent))
     except ServerException:
         changed = {}
-    # What was sent is on the list, unless the profile keeps itself from being read.
-    if not changed.keys() >= sent.keys():
-        changed = dict(client.execute(statement, settings={**TO_READ_IT, **sent}))
+    # Unless the profile keeps itself from being read.
+    if not changed.keys() >= NEVER_DEFAULTS:
+        # What was sent to read the list need not be on it.
+        changed = TO_READ_IT | dict(client.execute(statement, settings={**TO_READ_IT, **sent}))
     return {
         name: default for name, default in changed.items() if not KEPT.fullmatch(name) and name not in sent
     }

@@ -20,21 +20,27 @@ def get_provider_info() -> dict[str, Any]:
         "connection-types": [
             {
                 "connection-type": "clickhouse",
-                "hook-class-name": "web_analytics.clickhouse.hook.NativeClickHouseHook",
-                "hook-name": "ClickHouse (native protocol)",
+                "hook-class-name": "web_analytics.clickhouse.hook.ClickHouseConnection",
+                "hook-name": "ClickHouse",
                 "ui-field-behaviour": {
                     "relabeling": {"schema": "Database", "login": "User"},
                     "placeholders": {
                         "host": "clickhouse.example.com",
-                        "port": "9000, or 9440 with TLS; not the HTTP ports 8123 and 8443",
+                        "port": "9000, or 9440 with TLS; 8123 and 8443 over HTTP and HTTPS",
                         "schema": "the database that holds events",
                     },
                 },
                 "conn-fields": {
                     "secure": {
                         "label": "TLS",
-                        "description": "The server's native port with TLS is 9440.",
+                        "description": "The server's native port with TLS is 9440, that of HTTPS 8443.",
                         "schema": {"type": "boolean", "default": False},
+                    },
+                    "protocol": {
+                        "label": "Protocol",
+                        "description": "Empty: native, but HTTP on port 8123 and HTTPS on 8443. http and https need "
+                        "the package clickhouse-connect.",
+                        "schema": {"type": ["string", "null"], "enum": [None, "native", "http", "https"]},
                     },
                 },
             }

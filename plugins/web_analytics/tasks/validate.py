@@ -67,7 +67,6 @@ def choose_days() -> dict[str, Any]:
         "date_start": closed.start.isoformat(),
         "date_end": closed.end.isoformat(),
         "bucket_minutes": settings.bucket_minutes,
-        "conn_id": settings.clickhouse_conn_id,
     }
 
 
