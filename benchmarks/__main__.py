@@ -26,7 +26,7 @@ sys.path.insert(0, str(CHECKOUT / "plugins"))
 # After the lines above: what follows reads them when it is imported.
 from benchmarks import build as build_benchmark  # noqa: E402
 from benchmarks import detection as detection_benchmark  # noqa: E402
-from benchmarks import orchestration, publish  # noqa: E402
+from benchmarks import orchestration, publish, transport  # noqa: E402
 from benchmarks.usage import process_usage  # noqa: E402
 from demo import sample_data  # noqa: E402
 from embedded_clickhouse.process import EmbeddedClickHouse  # noqa: E402
@@ -174,7 +174,21 @@ def measure_reader(settings: Settings, today: date, quick: bool) -> dict[str, fl
     return results
 
 
-PARTS = {"teams": measure_teams, "reader": measure_reader, "run": measure_run, "events": measure_events}
+def measure_transport(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """A build by the native protocol and over HTTP, on ClickHouse's own listener; needs npm."""
+    sessions, rounds = (60_000, 5) if quick else (300_000, 15)
+    return transport.measure(settings, today, sessions=sessions, days=12, rounds=rounds)
+
+
+PARTS = {
+    "teams": measure_teams,
+    "reader": measure_reader,
+    "run": measure_run,
+    "events": measure_events,
+    "transport": measure_transport,
+}
+# What is measured only where it is asked for.
+BY_NAME = {"transport"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -187,7 +201,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder = CHECKOUT / ".bench"
     folder.mkdir(exist_ok=True)
     results: dict[str, float] = {}
-    for name in options.part or PARTS:
+    for name in options.part or [part for part in PARTS if part not in BY_NAME]:
         print(f"{datetime.now():%H:%M:%S} {name}: {PARTS[name].__doc__}", flush=True)  # noqa: DTZ005
         found = PARTS[name](settings, today, options.quick)
         for key, value in found.items():
