@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-server test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
+.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-server test-cluster test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -23,6 +23,7 @@ help:
 	@echo "make dist                  dist/: the wheel, dags.zip and plugins.zip with their checksums"
 	@echo "make test-contract         what needs nothing but a ClickHouse, on the one at CLICKHOUSE_TEST_URL"
 	@echo "make test-server           these and DAG runs on ClickHouse's own listener, native and over HTTP; needs npm"
+	@echo "make test-cluster          events on two shards, two of these listeners; needs npm"
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make screenshots           docs/pictures anew from the real page; needs Chromium"
@@ -55,7 +56,7 @@ ui: install
 	$(BIN)/python -m demo ui $(if $(FRESH),--fresh)
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not screenshots and not engines and not packaging" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not screenshots and not engines and not packaging and not cluster" tests
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow tests
@@ -110,6 +111,10 @@ test-server: install
 		tests/build tests/detection tests/schema tests/rights tests/tasks tests/teams
 	$(BIN)/python -m tests.servers --http $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse/test_c*.py \
 		tests/clickhouse/test_instants.py tests/build tests/schema tests/tasks
+
+# Two listeners as two shards.
+test-cluster: install
+	$(BIN)/python -m pytest -n 0 -m cluster tests/servers
 
 env:
 	$(PYTHON) bin/generate-env

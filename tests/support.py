@@ -127,6 +127,7 @@ class Source:
         pathname: str = "/",
         ingested: datetime | None = None,
         event_uuid: uuid.UUID | None = None,
+        distinct_id: str = "",
         **properties: Any,
     ) -> uuid.UUID:
         """Adds one event; without a session it gets one of its own that starts with it."""
@@ -141,7 +142,7 @@ class Source:
                     json.dumps({"$pathname": pathname, "$host": "example.com", **properties}),
                     timestamp,
                     team_id,
-                    f"visitor-{team_id}",
+                    distinct_id or f"visitor-{team_id}",
                     uuid.UUID(int=team_id),
                     session_id(timestamp) if session is None else session,
                     (ingested or timestamp).replace(microsecond=0),

@@ -4,7 +4,8 @@
   dimensions        the columns, beside host and device_type, that both tables group by
   common_columns    everything both tables group by, in the order of their sorting key
   bucket(minutes)   the bucket of an event: a function of one row alone (docs/semantics.md)
-  rows_of_days(teams, minutes)   narrow columns of the rows of the source in [date_start, date_end), with their bucket
+  rows_of_days(teams, minutes)   narrow columns of the rows of the source in [date_start, date_end), with their bucket. Sets for
+                    a read of the source are GLOBAL: the tables that they come from are on this node alone, the events perhaps not
   row_order         of the rows of one event the one that is greatest in this order holds; what comes after tie_position
                     decides where a source has none
   place_in_table    of the rows of a MergeTree table: which was written later, as the engine sees it when it merges them
@@ -47,7 +48,7 @@ SELECT *
             person_id, pathname,
             {{ bucket(minutes) }} AS period_bucket
         FROM web_analytics_source_events
-        WHERE team_id IN (SELECT team_id FROM {{ teams }})
+        WHERE team_id GLOBAL IN (SELECT team_id FROM {{ teams }})
     )
     WHERE {{ in_days() }}
 {%- endmacro %}

@@ -182,7 +182,11 @@ def create_source_view(clickhouse: ClickHouse, settings: Settings) -> None:
     :raises SchemaMismatch: a column is missing or of another type.
     """
     columns = [row["name"] for row in clickhouse.query("source/list_materialized_columns")]
-    clickhouse.run(f"source/{settings.source}", names={"materialized_columns": columns})
+    is_distributed = bool(clickhouse.query("source/is_distributed")[0]["is_distributed"])
+    clickhouse.run(
+        f"source/{settings.source}",
+        names={"materialized_columns": columns, "is_distributed": is_distributed},
+    )
     found = {row["name"]: row["type"] for row in clickhouse.query("source/describe")}
     for name, accepted in SOURCE_COLUMNS.items():
         if found.get(name) not in accepted:

@@ -49,6 +49,7 @@ SAMPLE_NAMES = {
     "has_part_name": [False, True],
     "is_short_range": [False, True],
     "has_person_overrides": [False, True],
+    "is_distributed": [False, True],
     "materialized_columns": [[], ["mat_$host", "mat_$pathname", "mat_utm_source"]],
     "tables": [["web_analytics_lock_20260101", "web_analytics_build_events"]],
     "further_tables": [[], ["paths", "pages"]],

@@ -31,7 +31,7 @@ print(json.dumps({
     "oracle": sql.exists("validation/oracle_posthog"),
     "strategies": strategy_names(),
     "mine": sql.exists("source/mine") and sql.render("source/mine"),
-    "view": sql.exists("source/posthog") and sql.render("source/posthog", {"materialized_columns": []}),
+    "view": sql.exists("source/posthog") and sql.render("source/posthog", {"materialized_columns": [], "is_distributed": False}),
 }))
 """
 

@@ -43,7 +43,7 @@ RUN = {
     # What these run are tests.
     r"make test-compose": ("Makefile", "-m compose"),
     r"make (test-packaging|test-lowest)": (".github/workflows/ci.yaml", r"make \1"),
-    r"make test-server": (".github/workflows/ci.yaml", "make test-server"),
+    r"make (test-server|test-cluster)": (".github/workflows/ci.yaml", r"make \1"),
     r"make docs": (".github/workflows/ci.yaml", "make docs"),
     r"make screenshots": (".github/workflows/ci.yaml", "make screenshots"),
     r"make test-matrix": (".github/workflows/ci.yaml", "make test-matrix LEGS="),

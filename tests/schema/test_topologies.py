@@ -49,7 +49,7 @@ def test_migrations_and_the_view_reach_all_nodes(topology):
     files = [*(sql.SQL_ROOT / "migrations").glob("*.sql"), sql.SQL_ROOT / "source" / "posthog.sql"]
     for file in files:
         path = file.relative_to(sql.SQL_ROOT).with_suffix("").as_posix()
-        text = sql.render(path, {"materialized_columns": [], "topology": topology})
+        text = sql.render(path, {"materialized_columns": [], "is_distributed": False, "topology": topology})
         assert text.count("ON CLUSTER") == (topology != "single"), path
 
 

@@ -18,6 +18,6 @@ SELECT toUInt64(team_id)
 FROM web_analytics_source_events
 WHERE timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
   AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC')
-  AND team_id NOT IN (SELECT team_id FROM selected_teams)
+  AND team_id GLOBAL NOT IN (SELECT team_id FROM selected_teams)
 GROUP BY team_id
 {% endif %}

@@ -19,7 +19,7 @@ WITH
             -- of several rows the one that the engine keeps when it merges them (ReplacingMergeTree(version))
             SELECT team_id, distinct_id, argMax((person_id, is_deleted), (version, {{ macros.place_in_table }})) AS holding
             FROM person_distinct_id_overrides
-            WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
+            WHERE team_id GLOBAL IN (SELECT team_id FROM {{ build_teams }})
             GROUP BY team_id, distinct_id
         )
         WHERE holding.2 = 0
@@ -49,11 +49,11 @@ ASOF INNER JOIN
 (
     SELECT team_id, uuid, session_id, timestamp, version, tie_key, tie_position, {{ carried | join(", ") }}
     FROM web_analytics_source_events
-    WHERE team_id IN (SELECT team_id FROM {{ build_teams }})
+    WHERE team_id GLOBAL IN (SELECT team_id FROM {{ build_teams }})
       AND event IN {{ macros.pageview_events }}
       AND timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
       AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC') + INTERVAL 1 DAY
-      AND uuid IN (SELECT first_uuid FROM {{ visits }})
+      AND uuid GLOBAL IN (SELECT first_uuid FROM {{ visits }})
 ) AS first_pageviews
     ON visits.team_id = first_pageviews.team_id
     AND visits.first_uuid = first_pageviews.uuid

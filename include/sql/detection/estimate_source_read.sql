@@ -4,6 +4,6 @@
 EXPLAIN ESTIMATE
 SELECT count()
 FROM web_analytics_source_events
-WHERE team_id IN (SELECT team_id FROM selected_teams)
+WHERE team_id GLOBAL IN (SELECT team_id FROM selected_teams)
   AND timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
   AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC') + INTERVAL 1 DAY

@@ -11,7 +11,7 @@
     WHERE timestamp >= toDateTime64(%(date_start)s, 6, 'UTC')
       AND timestamp < toDateTime64(%(date_end)s, 6, 'UTC') + INTERVAL 1 DAY
 {% if only_selected %}
-      AND team_id IN (SELECT team_id FROM {{ selected_teams | default("selected_teams") }})
+      AND team_id GLOBAL IN (SELECT team_id FROM {{ selected_teams | default("selected_teams") }})
 {% endif %}
 {% if only_new %}
       AND ingested_at >= toDateTime64(%(since)s, 6, 'UTC')
@@ -36,7 +36,7 @@
         WHERE {{ macros.in_days() }}
 {% endset %}
 {% set is_repeated %}
-{{ id_hash }} IN
+{{ id_hash }} GLOBAL IN
         (
             SELECT {{ id_hash }} AS id
             {{ rows_looked_at() }}

@@ -1,10 +1,11 @@
 -- Defines web_analytics_source_events, the only thing the pipeline reads events from, on PostHog's events.
 -- Another source is another file here that gives the same columns (docs/sources.md).
--- Parameters: none. materialized_columns: the mat_ columns that this installation's events table has.
+-- Parameters: none. materialized_columns: the mat_ columns that this installation's events table has; is_distributed: events
+--   lie on several nodes.
 -- Columns: team_id, uuid, event, timestamp, ingested_at, version, tie_key and tie_position (which of the rows of one
 --   event holds), session_id ('' where it is not a valid one), session_started_at (1970 where the session is not
 --   valid), distinct_id, person_id, the dimensions, and part_name, by which a refresh of the activity leaves out parts
---   without new rows.
+--   without new rows: not where events lie on several nodes, of which each knows its own parts only.
 -- timestamp and team_id stay plain columns, so that filters on them reach the primary key of events.
 {% import "macros.sql" as macros %}
 {% set properties = [
@@ -79,6 +80,8 @@ SELECT
     {{ property("$geoip_subdivision_1_name") }} AS region_name,
     {{ has_click_id("gclid") }} AS has_gclid,
     {{ text("gad_source") }} = '1' AS has_gad_source_paid_search,
-    {{ has_click_id("fbclid") }} AS has_fbclid,
+    {{ has_click_id("fbclid") }} AS has_fbclid{{ "," if not is_distributed }}
+{% if not is_distributed %}
     _part AS part_name
+{% endif %}
 FROM events
