@@ -109,8 +109,9 @@ test-contract: install
 test-server: install
 	$(BIN)/python -m tests.servers $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse \
 		tests/build tests/detection tests/schema tests/rights tests/tasks tests/teams
-	$(BIN)/python -m tests.servers --http $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse/test_c*.py \
-		tests/clickhouse/test_instants.py tests/build tests/schema tests/tasks
+	$(BIN)/python -m tests.servers --http $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse/test_[chit]*.py \
+		tests/build/test_locks.py tests/schema tests/tasks/test_backfill_dag.py tests/tasks/test_cleanup_dag.py \
+		tests/tasks/test_validate_dag.py
 
 # Two listeners as two shards.
 test-cluster: install

@@ -35,6 +35,8 @@ EXTRAS = {
     "http_path": "proxy_path",
     "settings": "settings",
 }
+# An address has them as text.
+FLAGS, WORDS = ("verify", "compression"), {"true": True, "false": False, "1": True, "0": False}
 OF_TLS = ("ca_cert", "client_cert", "client_cert_key", "verify")
 # Load balancers end connections that say nothing for a minute or so, and whoever waits for an answer does after ten
 # seconds. The library reads 10,000 such headers, eight hours.
@@ -93,7 +95,9 @@ def arguments_of(connection: Connection) -> dict[str, Any]:
         "username": connection.login or "default",
         "password": connection.password or "",
         "database": connection.schema or "default",
-        **{EXTRAS[name]: value for name, value in extra.items()},
+        **{
+            EXTRAS[name]: WORDS.get(value, value) if name in FLAGS else value for name, value in extra.items()
+        },
     }
 
 
