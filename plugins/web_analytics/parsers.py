@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import operator
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 REFUSALS = (ValueError, KeyError, TypeError, OverflowError)
 
@@ -79,6 +80,35 @@ def identifier(text: str) -> str:
 
 def optional_identifier(text: str) -> str:
     return identifier(text) if text else ""
+
+
+class Notifier(NamedTuple):
+    """One of Airflow's notifiers, and what it is made with.
+
+    :ivar path: its class, as ``module.Class``.
+    """
+
+    path: str
+    arguments: dict[str, Any]
+
+
+def _list(found: Any) -> list[dict[str, Any]]:
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ValueError("not a list of objects")
+    return found
+
+
+def notifiers(text: str) -> tuple[Notifier, ...]:
+    """A JSON list of objects with ``notifier`` and, where it takes any, ``arguments``."""
+    found = []
+    for each in _list(json.loads(text)):
+        if each.keys() - {"notifier", "arguments"}:
+            raise ValueError("other keys than notifier and arguments")
+        path, arguments = each["notifier"], each.get("arguments", {})
+        if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", path) or not isinstance(arguments, dict):
+            raise ValueError("no class of a module, or no arguments by name")
+        found.append(Notifier(path, arguments))
+    return tuple(found)
 
 
 def addresses(text: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from web_analytics import parsers, regions
 from web_analytics.clickhouse import sql
 from web_analytics.clickhouse.connection import CORRECTNESS_SETTINGS
 from web_analytics.errors import BadSetting
+from web_analytics.parsers import Notifier
 
 BUCKET_MINUTES = (60, 30, 15)
 TOPOLOGIES = ("single", "replicated", "sharded")
@@ -285,6 +286,16 @@ class Settings:
         "",
         (parsers.addresses, "a comma-separated list of e-mail addresses"),
         "who gets them",
+    )
+    alert_notifiers: tuple[Notifier, ...] = _setting(
+        "ALERT_NOTIFIERS",
+        "[]",
+        (
+            parsers.notifiers,
+            'a JSON list such as `[{"notifier": "a.module.SomeNotifier", "arguments": {"text": "$text"}}]`',
+        ),
+        "further channels: Airflow notifiers by their class; in their arguments `$title`, `$text`, `$html`, `$dag_id` and "
+        "`$run_id` stand for the message's",
     )
     posthog_conn_id: str = _setting(
         "POSTHOG_CONN_ID",

@@ -6,10 +6,13 @@ import asyncio
 import gzip
 import html
 import json
+import sys
 from datetime import timedelta
+from typing import ClassVar
 from urllib.parse import quote
 
 import pytest
+from airflow.sdk import BaseNotifier
 
 from tests.conftest import CHECKOUT
 from tests.reporting import receivers
@@ -301,3 +304,67 @@ def test_metrics_reach_statsd(source, settings, run_dag, days, monkeypatch):
 def test_a_metric_without_documentation_is_an_error():
     with pytest.raises(KeyError, match="new_one"):
         metrics.send({"new_one": 1.0})
+
+
+class Pager(BaseNotifier):
+    """What a provider's notifier is to the package: a class that takes arguments."""
+
+    template_fields = ("summary",)
+    told: ClassVar[list] = []
+
+    def __init__(self, summary: str, details: dict):
+        super().__init__()
+        self.summary, self.details = summary, details
+
+    def notify(self, context) -> None:
+        Pager.told.append((self.summary, self.details))
+
+
+MESSAGE = alerts.Message(
+    "It failed", "100 % of {{ it }} & $more", "web_analytics_backfill", "manual__1", teams=2
+)
+PAGER = {
+    "notifier": f"{__name__}.Pager",
+    "arguments": {"summary": "$title: $unknown", "details": {"all": ["$text", 7], "run": "$dag_id/$run_id"}},
+}
+
+
+def settings_with(*notifiers: dict) -> Settings:
+    return Settings.load({"WEB_ANALYTICS_ALERT_NOTIFIERS": json.dumps(notifiers)})
+
+
+@pytest.fixture
+def pager(monkeypatch):
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[Pager.__module__])
+    Pager.told.clear()
+    return Pager.told
+
+
+def test_any_notifier_of_airflow_is_a_channel(pager):
+    assert alerts.send(settings_with(PAGER), MESSAGE) == ["Pager"]
+    [(summary, details)] = pager
+    assert summary == "It failed: $unknown"
+    assert details["run"] == "web_analytics_backfill/manual__1"
+    text, number = details["all"]
+    assert number == 7
+    assert text.startswith("What: 100 % of {{ it }} & $more\nTeams: 2\n")
+    assert "https://airflow.example.com/dags/web_analytics_backfill/runs/manual__1" in text
+
+
+def test_a_notifier_that_fails_keeps_nobody_from_being_told(pager, slack):
+    gone = {"notifier": "airflow.providers.nowhere.Notifier"}
+    by_slack = {
+        "notifier": "airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier",
+        "arguments": {"slack_webhook_conn_id": "oncall_slack", "text": "$title"},
+    }
+    with pytest.raises(ExceptionGroup) as failed:
+        alerts.send(settings_with(gone, PAGER, by_slack), MESSAGE)
+    assert [type(error) for error in failed.value.exceptions] == [ModuleNotFoundError]
+    assert len(pager) == 1
+    assert [text_of(arrived) for arrived in slack] == ["It failed"]
+
+
+def test_a_run_has_a_deadline_where_only_a_notifier_would_tell(monkeypatch):
+    assert alerts.freshness_deadline() is None
+    monkeypatch.setenv("WEB_ANALYTICS_ALERT_NOTIFIERS", json.dumps([PAGER]))
+    assert alerts.freshness_deadline() is not None

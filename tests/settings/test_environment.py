@@ -53,6 +53,7 @@ DEFAULTS = {
     "WEB_ANALYTICS_ALERT_SLACK_CONN_ID": "",
     "WEB_ANALYTICS_ALERT_EMAIL_CONN_ID": "",
     "WEB_ANALYTICS_ALERT_EMAIL_TO": (),
+    "WEB_ANALYTICS_ALERT_NOTIFIERS": (),
     "WEB_ANALYTICS_ALERT_REPEAT_HOURS": 24,
     "WEB_ANALYTICS_POSTHOG_CONN_ID": "",
 }
@@ -103,6 +104,12 @@ ACCEPTED = {
     "ALERT_SLACK_CONN_ID": {"on-call": "on-call"},
     "ALERT_EMAIL_CONN_ID": {},  # only together with the addresses: tests/reporting
     "ALERT_EMAIL_TO": {"a@b, c@d.example,a@b,": ("a@b", "c@d.example")},
+    "ALERT_NOTIFIERS": {
+        '[{"notifier": "a.B"}, {"notifier": "a.b.C", "arguments": {"x": 1}}]': (
+            ("a.B", {}),
+            ("a.b.C", {"x": 1}),
+        ),
+    },
     "ALERT_REPEAT_HOURS": {"1": 1, "10000": 10_000},
     "POSTHOG_CONN_ID": {"ours": "ours"},
 }
@@ -155,6 +162,14 @@ REFUSED = {
     "CLEANUP_SECOND_PERSON": ["2", "maybe"],
     "FRESHNESS_DEADLINE_MINUTES": ["0", "10081", *NOT_A_NUMBER],
     "ALERT_EMAIL_TO": ["nobody", "a@b c@d", "a@b@c", "<a@b>"],
+    "ALERT_NOTIFIERS": [
+        "{}",
+        "a.B",
+        "[1]",
+        '[{"notifier": "B"}]',
+        '[{"notifier": "a.B", "more": 1}]',
+        "null",
+    ],
     "ALERT_REPEAT_HOURS": ["0", "10001", *NOT_A_NUMBER],
 }
 

@@ -1,4 +1,5 @@
-"""Messages to people: Slack and e-mail through Airflow's providers, each off unless its setting names a connection.
+"""Messages to people, through Airflow's notifiers: Slack and e-mail, each off unless its setting names a connection, and any
+other that WEB_ANALYTICS_ALERT_NOTIFIERS names.
 
 One message per run: the task that sums a run up has :func:`run_failed` as its failure callback, the health check
 calls :func:`send` itself, and :func:`deadline_missed` is the callback of a DeadlineAlert.
@@ -6,14 +7,18 @@ calls :func:`send` itself, and :func:`deadline_missed` is the callback of a Dead
 
 from __future__ import annotations
 
+import functools
 import html
+import importlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from string import Template
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from web_analytics.parsers import Notifier
 from web_analytics.regions import region_of
 from web_analytics.reporting.concern import Concern
 from web_analytics.reporting.links import page_of
@@ -73,6 +78,12 @@ class Message:
             ("Runbook", f"{base}/dags/{self.dag_id}"),
         ]
 
+    def to_text(self) -> str:
+        """For a channel of which nothing is known."""
+        lines = [f"{name}: {text}" for name, text in self.facts()]
+        lines += [f"{label}: {address}" for label, address in self.links()] or [NO_LINKS]
+        return "\n".join(lines)
+
     def to_slack(self) -> str:
         def escaped(text: str) -> str:
             return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -99,25 +110,29 @@ def _shortened(text: str) -> str:
 def send(settings: Settings, message: Message) -> list[str]:
     """Sends the message wherever it is configured to go; every channel is tried although one fails.
 
-    :returns: the channels: slack, email.
+    :returns: the channels: slack, email, and the classes of further notifiers.
     :raises ExceptionGroup: what the channels that failed said.
     """
     # Called as hooks would: through their templates, text of an error message would be rendered as a template.
-    channels = {}
+    channels: list[tuple[str, Callable[[], None]]] = []
     if settings.alert_slack_conn_id:
-        channels["slack"] = _send_to_slack
+        channels.append(("slack", lambda: _send_to_slack(settings, message)))
     if settings.alert_email_conn_id:
-        channels["email"] = _send_email
+        channels.append(("email", lambda: _send_email(settings, message)))
+    for notifier in settings.alert_notifiers:
+        name = notifier.path.rpartition(".")[2]
+        channels.append((name, functools.partial(_notify, notifier, message)))
     failures = []
-    for channel in channels.values():
+    for _, send_it in channels:
         try:
-            channel(settings, message)
+            send_it()
         except Exception as error:
             failures.append(error)
-    log.info("Told %s: %s", ", ".join(channels) or "nobody, no channel is configured", message.title)
+    names = [name for name, _ in channels]
+    log.info("Told %s: %s", ", ".join(names) or "nobody, no channel is configured", message.title)
     if failures:
         raise ExceptionGroup("A message could not be sent", failures)
-    return list(channels)
+    return names
 
 
 def _send_to_slack(settings: Settings, message: Message) -> None:
@@ -137,6 +152,28 @@ def _send_email(settings: Settings, message: Message) -> None:
         subject=message.title,
         html_content=message.to_html(),
     ).notify({})
+
+
+def _notify(notifier: Notifier, message: Message) -> None:
+    words = {
+        "title": message.title,
+        "text": message.to_text(),
+        "html": message.to_html(),
+        "dag_id": message.dag_id,
+        "run_id": message.run_id,
+    }
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, str):
+            return Template(value).safe_substitute(words)
+        if isinstance(value, dict):
+            return {name: filled(each) for name, each in value.items()}
+        return [filled(each) for each in value] if isinstance(value, list) else value
+
+    module, _, name = notifier.path.rpartition(".")
+    made = getattr(importlib.import_module(module), name)(**filled(notifier.arguments))
+    # Without a context nothing is rendered: an error's text is no template.
+    made.notify({})
 
 
 def run_failed(context: Mapping[str, Any]) -> None:
@@ -193,7 +230,8 @@ def freshness_deadline() -> DeadlineAlert | None:
 
     from web_analytics.airflow_version import DEADLINES_HAVE_NAMES
 
-    if not (Settings.peek("alert_slack_conn_id") or Settings.peek("alert_email_conn_id")):
+    channels = ("alert_slack_conn_id", "alert_email_conn_id", "alert_notifiers")
+    if not any(Settings.peek(channel) for channel in channels):
         return None
     return DeadlineAlert(
         **({"name": "freshness"} if DEADLINES_HAVE_NAMES else {}),
