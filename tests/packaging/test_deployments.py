@@ -74,7 +74,7 @@ def test_the_wheel_and_one_file_in_a_dags_folder_elsewhere(airflow_with_wheel, u
     listed = deployment.airflow("dags", "list", "--output", "plain")
     assert {word for word in listed.split() if word.startswith("web_analytics_")} >= DAG_IDS
     assert "web_analytics_plugin" in deployment.airflow("plugins")
-    assert "web_analytics.clickhouse.hook.NativeClickHouseHook" in deployment.airflow("providers", "hooks")
+    assert "web_analytics.clickhouse.hook.ClickHouseConnection" in deployment.airflow("providers", "hooks")
     assert "extra__clickhouse__secure" in deployment.airflow("providers", "widgets")
 
 
