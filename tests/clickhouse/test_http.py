@@ -16,7 +16,7 @@ from web_analytics.clickhouse import http
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.errors import BadSetting, QueryFailed
 
-pytest.importorskip("clickhouse_connect")
+httputil = pytest.importorskip("clickhouse_connect.driver.httputil")
 
 
 def connection(port: int | None = None, **extra: object) -> Connection:
@@ -124,8 +124,10 @@ def speaking(answer: bytes | None):
 def failure(monkeypatch, port: int, **extra: str) -> QueryFailed:
     query = "&".join(f"{name}={value}" for name, value in {"protocol": "http", **extra}.items())
     monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", f"clickhouse://u:p@127.0.0.1:{port}/d?{query}")
+    pools = set(httputil.all_managers)
     with ClickHouse("clickhouse_default", pauses=()) as clickhouse, pytest.raises(QueryFailed) as failed:
         clickhouse.query("schema/current_database")
+    assert set(httputil.all_managers) == pools, "sockets are kept"
     return failed.value
 
 

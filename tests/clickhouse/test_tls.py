@@ -86,6 +86,8 @@ def by_tls(clickhouse, clickhouse_server, certificate, monkeypatch):
     """``by_tls(extra)``: the version that ClickHouse answers through the proxy."""
     database = clickhouse.client.execute("SELECT currentDatabase()")[0][0]
     over_http = getattr(clickhouse_server, "speaks_http", False)
+    if over_http:
+        from clickhouse_connect.driver import httputil
     with ending_tls(certificate, clickhouse_server.host, clickhouse_server.port) as port:
 
         def ask(**extra: object) -> str:
@@ -100,8 +102,11 @@ def by_tls(clickhouse, clickhouse_server, certificate, monkeypatch):
                 "extra": {**protocol, **extra},
             }
             monkeypatch.setenv("AIRFLOW_CONN_BY_TLS", json.dumps(connection))
+            pools = set(httputil.all_managers) if over_http else None
             with ClickHouse("by_tls", pauses=()) as encrypted:
-                return encrypted.query("schema/current_database")[0]["database"]
+                found = encrypted.query("schema/current_database")[0]["database"]
+            assert not over_http or set(httputil.all_managers) == pools, "sockets are kept"
+            return found
 
         ask.database = database
         yield ask

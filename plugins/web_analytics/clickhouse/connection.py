@@ -213,7 +213,11 @@ class ClickHouse:
     def client(self) -> Client:
         if self._client is None:
             client = self._new_client()
-            self._reset = profile.settings_to_reset(client, CORRECTNESS_SETTINGS)
+            try:
+                self._reset = profile.settings_to_reset(client, CORRECTNESS_SETTINGS)
+            except BaseException:
+                client.disconnect()
+                raise
             self._client = client
         return self._client
 

@@ -20,6 +20,7 @@ from web_analytics.errors import BadSetting
 if TYPE_CHECKING:
     from airflow.sdk import Connection
     from clickhouse_connect.driver.client import Client
+    from urllib3.poolmanager import PoolManager
 
 PORTS = {8123: "http", 8443: "https"}
 PROTOCOLS = ("native", "http", "https")
@@ -127,12 +128,20 @@ class HttpClient:
         self._settings = arguments.pop("settings", {})
         self._arguments = arguments
         self._client: Client | None = None
+        self._pool: PoolManager | None = None
         self.last_query = LastQuery()
 
     def disconnect(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
+        if self._pool is not None:
+            from clickhouse_connect.driver.httputil import all_managers
+
+            self._pool.clear()
+            # The library keeps every pool until its process ends.
+            all_managers.pop(self._pool, None)
+            self._pool = None
 
     def execute(
         self,
@@ -195,7 +204,8 @@ class HttpClient:
                 options = {}
             if proxy := check_env_proxy(interface, arguments["host"], arguments["port"]):
                 options[f"{interface}_proxy"] = proxy
-            arguments["pool_mgr"] = get_pool_manager(**options)
+            self._pool = self._pool or get_pool_manager(**options)
+            arguments["pool_mgr"] = self._pool
             # A statement that is repeated is repeated by the door, which knows which ones may be.
             self._client = clickhouse_connect.get_client(
                 **arguments, autogenerate_session_id=False, query_retries=0, form_encode_query_params=True
