@@ -29,7 +29,7 @@ help:
 	@echo "make screenshots           docs/pictures anew from the real page; needs Chromium"
 	@echo "make docs                  the documentation as a site, .site/html; a dead link fails"
 	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
-	@echo "make interleavings         every stop of every step; STOPS=2 SAMPLES=5000 SEED=1: two at once; CASE=…: one"
+	@echo "make interleavings         every stop of every step; PART=3/24; STOPS=2 SAMPLES=5000 SEED=1: two at once; CASE=…: one"
 	@echo "make lint, make format     ruff, the layers of the package; make lock: constraints.txt from requirements*.txt"
 	@echo "make lint-js               types in the coverage page's scripts; needs npm"
 	@echo "make audit                 known vulnerabilities of the locked dependencies; asks the package index"
@@ -125,6 +125,7 @@ chaos: install
 
 interleavings: install
 	$(BIN)/python -m tests.interleavings --stops $(or $(STOPS),1) --seed $(or $(SEED),1) \
+		$(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) \
 		$(if $(SAMPLES),--samples $(SAMPLES)) $(if $(CASE),--case $(CASE))
 
 lint: install

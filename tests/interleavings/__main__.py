@@ -29,10 +29,19 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SHOWN = 12
 
 
+def part_of(text: str) -> tuple[int, int]:
+    """``3/24`` as (3, 24)."""
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part such as 3/24")
+    return int(number), int(count)
+
+
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.interleavings", description=__doc__)
     parser.add_argument("--stops", type=int, choices=[1, 2], default=1, help="how many actors are stopped")
     parser.add_argument("--samples", type=int, help="so many drawn by the seed; with one stop: all")
+    parser.add_argument("--part", type=part_of, default=(1, 1), help="3/24: the third of 24 parts of all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worlds", nargs="+", choices=world.KINDS, default=list(world.KINDS))
     parser.add_argument("--subjects", nargs="+", choices=cases.SUBJECTS, default=list(cases.SUBJECTS))
@@ -129,7 +138,8 @@ def groups_of(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iter
     ]
     # What is found is found early, and a part of them is a fair part.
     random.Random(options.seed).shuffle(groups)
-    return groups[: options.samples] if options.samples else groups
+    number, count = options.part
+    return groups[number - 1 :: count][: options.samples]
 
 
 def play(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iterator[dict[str, Any]]:
