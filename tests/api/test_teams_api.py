@@ -323,3 +323,15 @@ def test_a_name_is_kept_until_it_is_changed(api, source):
     )
     assert reasons[-1] == "some user changed team 12: name Acme to unset"
     assert api("PUT", "/12", {"name": "x" * 201}).status_code == 422
+
+
+def test_the_scheduler_may_take_the_run_at_once(api, queued_runs):
+    """On SQLite it compares with a clock that tells whole seconds."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    for team_id in range(1, 4):
+        started = api("PUT", f"/{team_id}", {"enabled": True}).json()["backfill"]["dag_run_id"]
+        with create_session() as session:
+            assert started in {run.run_id for run in DagRun.get_queued_dag_runs_to_set_running(session)}
+            session.query(DagRun).delete()

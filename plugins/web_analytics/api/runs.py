@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.exceptions import DagNotFound
@@ -15,6 +16,10 @@ from sqlalchemy import select
 
 from web_analytics.api.security import DAG_ID
 from web_analytics.regions import suffix_of
+
+# On SQLite the scheduler compares a run's instant, a text with microseconds, with a clock that tells whole seconds: a
+# run of this instant would wait for the next second.
+ONE_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ def start_team_backfill(user: str, region: str) -> StartedRun | None:
                 dag_id,
                 triggered_by=DagRunTriggeredByType.REST_API,
                 triggering_user_name=user,
+                run_after=datetime.now(UTC) - ONE_SECOND,
                 conf={},
                 session=session,
             )

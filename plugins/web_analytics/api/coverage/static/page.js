@@ -32,10 +32,16 @@ export class Refused extends Error {
 }
 
 const TRIES = 4;
+// The server's clock when it answered last, in whole seconds.
+let answeredAt = null;
+
+// A second ago by the server's clock, in ISO 8601; undefined where something on the way has removed it.
+export const secondAgo = () => (answeredAt ? new Date(Date.parse(answeredAt) - 1000).toISOString() : undefined);
 
 async function request(path, options, triesLeft = TRIES - 1) {
   const answer = await fetch(BASE + path, { credentials: "same-origin", ...options });
   const pause = answer.headers.get("Retry-After");
+  answeredAt = answer.headers.get("Date");
   if (answer.status === 503 && pause && triesLeft > 0) {
     // The server answers too many others; it has not begun with this.
     await new Promise((resolve) => setTimeout(resolve, 1000 * Number(pause)));

@@ -1,5 +1,5 @@
 // What goes on: health, the schedule's last decision, what is running and how long still, what failed, what comes next.
-// Asked again and again, gently: seldom while nothing runs, and not at all in a hidden tab.
+// Asked again and again, gently: often while a run is young, seldom while nothing runs, not at all in a hidden tab.
 
 import { addDays, ago, airflowLink, count, duration, element, get, moment, ofRegion, own, patch, plural, post, replace, runLink, runPath } from "./page.js";
 
@@ -9,6 +9,9 @@ const VALIDATE = ofRegion("web_analytics_validate");
 const HEALTH = ofRegion("web_analytics_health");
 const FOLLOWED = [BACKFILL, TEAM_BACKFILL, VALIDATE];
 const WHILE_RUNNING_SECONDS = 4;
+// Of a run that has only just begun more often: its first date is built in seconds, and somebody waits for it.
+const AT_FIRST_SECONDS = 15;
+const PAUSE_AT_FIRST_SECONDS = 1;
 const OTHERWISE_SECONDS = 30;
 // The check runs every hour.
 const CHECK_HOURS = 2;
@@ -27,6 +30,7 @@ export class Status {
     this.asking = null;
     this.doubt = null;
     this.known = null;
+    this.begunAt = -Infinity;
     this.timer = 0;
     document.addEventListener("visibilitychange", () => this.look());
   }
@@ -40,9 +44,16 @@ export class Status {
     this.poll().finally(() => {
       clearTimeout(this.timer);
       if (!document.hidden) {
-        this.timer = setTimeout(() => this.look(), 1000 * (this.active.length ? WHILE_RUNNING_SECONDS : OTHERWISE_SECONDS));
+        this.timer = setTimeout(() => this.look(), 1000 * this.pause());
       }
     });
+  }
+
+  pause() {
+    if (!this.active.length) {
+      return OTHERWISE_SECONDS;
+    }
+    return performance.now() - this.begunAt < 1000 * AT_FIRST_SECONDS ? PAUSE_AT_FIRST_SECONDS : WHILE_RUNNING_SECONDS;
   }
 
   async poll() {
@@ -56,7 +67,11 @@ export class Status {
     // Without the DAG itself only the switch is unknown.
     this.problem = answers.slice(0, 2).find((each) => each.status === "rejected")?.reason.message ?? null;
     this.told = told;
+    const before = this.active.map((run) => run.dag_run_id);
     this.active = runs?.dag_runs ?? [];
+    if (this.active.some((run) => !before.includes(run.dag_run_id))) {
+      this.begunAt = performance.now();
+    }
     this.dag = dag;
     this.draw();
     this.onBuilding(this.building());
