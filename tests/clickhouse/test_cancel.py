@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -108,5 +109,32 @@ def test_a_retry_first_ends_what_its_predecessor_left_running(slow_source):
             {"task_prefix": second.task_origin, "try_prefix": f"{second.origin}:"},
         )
         assert [row["query_id"] for row in killed] == [f"{first.origin}:1"]
+        with pytest.raises(Exception, match="394"):
+            working.result(timeout=10)
+
+
+def test_a_try_that_wakes_up_ends_no_query_of_a_later_one(slow_source):
+    """Of tries 2 and 10 of one task, and of a task whose number begins like its."""
+    tries = [TaskIdentity("web_analytics_backfill", "run", "build_date.stage", 0, n) for n in (2, 10)]
+    zombie, successor = tries
+
+    def work():
+        with ClickHouse("clickhouse_default", origin=successor.origin) as connection:
+            connection.client.execute(
+                "SELECT count() FROM web_analytics_source_events", query_id=f"{successor.origin}:1"
+            )
+
+    with ThreadPoolExecutor(1) as pool, ClickHouse("clickhouse_default", origin=zombie.origin) as woken:
+        working = pool.submit(work)
+        wait_until(lambda: running(woken.client, successor.task_origin))
+
+        def end_earlier(task: TaskIdentity) -> list[str]:
+            parameters = {"task_prefix": task.task_origin, "try_prefix": f"{task.origin}:"}
+            rows = woken.query("clickhouse/kill_queries_of_earlier_tries", parameters)
+            return [row["query_id"] for row in rows]
+
+        assert end_earlier(zombie) == end_earlier(successor) == []
+        assert running(woken.client, successor.task_origin)
+        assert end_earlier(replace(successor, try_number=11)) == [f"{successor.origin}:1"]
         with pytest.raises(Exception, match="394"):
             working.result(timeout=10)
