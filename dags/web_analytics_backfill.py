@@ -108,10 +108,9 @@ def web_analytics_backfill():
 
     @task(trigger_rule="all_done", **FINISHES_BACKFILL)
     def summarise():
-        from web_analytics.tasks import backfill
+        from web_analytics.tasks import backfill, runtime
 
-        decided = get_current_context()["ti"].xcom_pull(task_ids="decide", key="decision")
-        return backfill.summarise(decided)
+        return backfill.summarise(runtime.result_of("decide", "decision"))
 
     teams = resolve_teams()
     detected = detect()

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import dag, get_current_context, task_group
+from airflow.sdk import dag, task_group
 
 from web_analytics.conf import CleanupConf
 from web_analytics.pools import POOL
@@ -109,12 +109,10 @@ def web_analytics_cleanup():
 
     @task(trigger_rule="all_done")
     def prove():
-        from web_analytics.tasks import cleanup
+        from web_analytics.tasks import cleanup, runtime
 
-        ti = get_current_context()["ti"]
-        shown, approval = ti.xcom_pull(task_ids="show"), ti.xcom_pull(task_ids="approve", key=ANSWER)
-        deleted = ti.xcom_pull(task_ids=["delete_date.delete"])
-        return cleanup.prove(shown, approval, [each for each in deleted if each])
+        shown, approval = runtime.result_of("show"), runtime.result_of("approve", ANSWER)
+        return cleanup.prove(shown, approval, runtime.results_of_mapped("delete_date.delete"))
 
     shown = show()
     is_to_be_done(shown) >> approve

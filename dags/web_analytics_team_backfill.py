@@ -19,7 +19,7 @@ stays waiting: the next run, at the latest the one that the next `web_analytics_
 
 from __future__ import annotations
 
-from airflow.sdk import dag, get_current_context
+from airflow.sdk import dag
 
 from web_analytics.conf import TeamBackfillConf
 from web_analytics.regions import for_each_region
@@ -56,9 +56,9 @@ def web_analytics_team_backfill():
 
     @task(trigger_rule="all_done", **TELLS_PEOPLE)
     def summarise():
-        from web_analytics.tasks import team_backfill
+        from web_analytics.tasks import runtime, team_backfill
 
-        return team_backfill.summarise(get_current_context()["ti"].xcom_pull(task_ids="plan"))
+        return team_backfill.summarise(runtime.result_of("plan"))
 
     build_dates(plan(), stage_date) >> summarise()
 

@@ -95,12 +95,10 @@ def web_analytics_validate():
 
     @task(trigger_rule="all_done", **TELLS_PEOPLE)
     def report():
-        from web_analytics.tasks import validate
+        from web_analytics.tasks import runtime, validate
 
-        ti = get_current_context()["ti"]
-        chosen = ti.xcom_pull(task_ids="choose_days", key="chosen")
-        checked = ti.xcom_pull(task_ids=["validate_day"])
-        return validate.report(chosen, [each for each in checked if each])
+        chosen = runtime.result_of("choose_days", "chosen")
+        return validate.report(chosen, runtime.results_of_mapped("validate_day"))
 
     days, schema_checked = choose_days(), check_schema()
     checked = validate_day.expand(day=days)

@@ -312,6 +312,29 @@ class DagRunner:
     def __call__(
         self, dag_id: str, conf: dict | None = None, *, logical_date: datetime | None = None
     ) -> FinishedRun:
+        dag = self._load(dag_id)
+        if logical_date:
+            _forget_run(dag_id, logical_date)
+            return finished_run(dag.test(run_conf=conf, logical_date=logical_date))
+        return finished_run(dag.test(run_conf=conf))
+
+    def clear_and_run(self, dag_id: str, run_id: str) -> FinishedRun:
+        """Runs a run once more, all of whose tasks a person has cleared."""
+        from airflow.serialization.serialized_objects import DagSerialization
+        from airflow.utils.session import create_session
+
+        from tests.chaos import runs
+
+        dag = self._load(dag_id)
+        with create_session() as session:
+            known_to_scheduler = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+            known_to_scheduler.clear(run_id=run_id, session=session)
+            runs.find(session, run_id, dag_id).state = "running"
+        runs.drive(dag, run_id, {})
+        with create_session() as session:
+            return finished_run(runs.find(session, run_id, dag_id))
+
+    def _load(self, dag_id: str):
         dag = load_dags(self.folder / f"{dag_id.split('__')[0]}.py").dags[dag_id]
         for task in dag.tasks:
             if HAS_RETRY_POLICIES:
@@ -319,10 +342,7 @@ class DagRunner:
 
                 task.retry_policy = ClickHouseRetryPolicy(first_delay_seconds=0)
             task.retry_delay = timedelta(0)
-        if logical_date:
-            _forget_run(dag_id, logical_date)
-            return finished_run(dag.test(run_conf=conf, logical_date=logical_date))
-        return finished_run(dag.test(run_conf=conf))
+        return dag
 
 
 def finished_run(run) -> FinishedRun:
@@ -341,7 +361,7 @@ def finished_run(run) -> FinishedRun:
         for instance in instances:
             states.setdefault(instance.task_id, []).append(str(instance.state))
             labels.setdefault(instance.task_id, []).append(instance.rendered_map_index)
-    return FinishedRun(str(run.state.value), run.run_id, states, labels)
+    return FinishedRun(str(getattr(run.state, "value", run.state)), run.run_id, states, labels)
 
 
 def _forget_run(dag_id: str, logical_date: datetime) -> None:

@@ -171,7 +171,7 @@ def drive(dag, run_id: str, conf: dict[str, Any]) -> str:
 
     session = settings.Session()
     scheduler_dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
-    run = find(session, run_id) or _create(session, scheduler_dag, run_id, conf)
+    run = find(session, run_id, dag.dag_id) or _create(session, scheduler_dag, run_id, conf)
     run.dag = scheduler_dag
     while run.state == DagRunState.RUNNING:
         session.expire_all()
@@ -195,11 +195,11 @@ def drive(dag, run_id: str, conf: dict[str, Any]) -> str:
     return _name(run.state)
 
 
-def find(session, run_id: str):
+def find(session, run_id: str, dag_id: str = DAG_ID):
     from airflow.models.dagrun import DagRun
     from sqlalchemy import select
 
-    return session.scalar(select(DagRun).where(DagRun.dag_id == DAG_ID, DagRun.run_id == run_id))
+    return session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
 
 
 def _create(session, scheduler_dag, run_id: str, conf: dict[str, Any]):

@@ -36,6 +36,7 @@ def remember(context: Mapping[str, Any] | None, error: BaseException) -> None:
     said = {
         "at": datetime.now(UTC).isoformat(),
         "task_id": ti.task_id,
+        "map_index": -1 if ti.map_index is None else ti.map_index,
         "label": context.get("map_label", ""),
         "sentence": public_sentence(error),
         "is_refused": isinstance(error, BadSetting),
@@ -55,8 +56,20 @@ def first_cause(exclude: Iterable[str] = ()) -> str:
     from airflow.sdk import get_current_context
 
     context = get_current_context()
-    others = [each for each in context["dag"].task_ids if each not in {context["ti"].task_id, *exclude}]
-    return _told(_oldest([each for each in context["ti"].xcom_pull(task_ids=others, key=KEY) if each]))
+    ti = context["ti"]
+    others = [each for each in context["dag"].task_ids if each not in {ti.task_id, *exclude}]
+    said = [each for each in ti.xcom_pull(task_ids=others, key=KEY) if each]
+    if not said:
+        return ""
+    # What a task has said before the run was cleared stays until the task begins again, which it may not have.
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=others, run_ids=[ti.run_id]).get(ti.run_id, {})
+    return _told(_oldest([each for each in said if states.get(_instance(each)) == "failed"]))
+
+
+def _instance(failure: Mapping[str, Any]) -> str:
+    """As Airflow names the instance among the states of a run's tasks."""
+    task_id, map_index = failure["task_id"], failure["map_index"]
+    return task_id if map_index < 0 else f"{task_id}_{map_index}"
 
 
 def _oldest(failures: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -26,10 +26,19 @@ def deployment(settings: Settings) -> str:
     """
     if settings.deployment:
         return settings.deployment
+    return hashlib.sha256(_shared_in_airflow().encode()).hexdigest()[:12]
+
+
+def _shared_in_airflow() -> str:
     from airflow.configuration import conf
 
-    shared = conf.get("core", "fernet_key", fallback="") or conf.get("api", "base_url", fallback="")
-    return hashlib.sha256(shared.encode()).hexdigest()[:12]
+    return conf.get("core", "fernet_key", fallback="") or conf.get("api", "base_url", fallback="")
+
+
+def is_told_apart(settings: Settings) -> bool:
+    """Whether anything tells this Airflow from others: one without a Fernet key and an address, as in Airflow's own
+    example for Docker Compose, is like any other of these."""
+    return bool(settings.deployment or _shared_in_airflow())
 
 
 def current_task() -> TaskIdentity:
@@ -124,6 +133,27 @@ def mapped_states(task_id: str) -> dict[int, str]:
     ti = get_current_context()["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id]).get(ti.run_id, {})
     return {int(name.rpartition("_")[2]): str(state) for name, state in states.items() if name != task_id}
+
+
+def result_of(task_id: str, key: str = "return_value") -> Any:
+    """What a task of this run has handed on, None where it has not succeeded: Airflow keeps what it handed on before the
+    run was cleared until it begins again."""
+    from airflow.sdk import get_current_context
+
+    ti = get_current_context()["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[task_id], run_ids=[ti.run_id]).get(ti.run_id, {})
+    return ti.xcom_pull(task_ids=task_id, key=key) if states.get(task_id) == "success" else None
+
+
+def results_of_mapped(task_id: str) -> list[Any]:
+    """As :func:`result_of`, of each of a mapped task's instances that has succeeded."""
+    from airflow.sdk import get_current_context
+
+    ti, states = get_current_context()["ti"], mapped_states(task_id)
+    indexes = sorted(index for index, state in states.items() if state == "success")
+    if len(indexes) == len(states):  # one question for all of them
+        return [each for each in ti.xcom_pull(task_ids=[task_id]) if each is not None]
+    return list(ti.xcom_pull(task_ids=task_id, map_indexes=indexes)) if indexes else []
 
 
 def wait_and_run_again(reason: str) -> NoReturn:

@@ -6,7 +6,7 @@ import logging
 
 from web_analytics import pools, schema, validation
 from web_analytics.settings import Settings
-from web_analytics.tasks.runtime import current_task, open_clickhouse
+from web_analytics.tasks.runtime import current_task, is_told_apart, open_clickhouse
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,11 @@ def _node(settings: Settings) -> str:
 def create_tables() -> None:
     """:raises SchemaMismatch: the connection leads to several nodes, or a table is of another form."""
     settings = Settings.load()
+    if not is_told_apart(settings):
+        log.warning(
+            "This Airflow has neither a Fernet key nor [api] base_url. If another one works on this database, give each of "
+            "them a WEB_ANALYTICS_DEPLOYMENT of its own: otherwise each takes the other's locks for its own."
+        )
     schema.check_one_node(_node(settings) for _ in range(CONNECTIONS_TRIED))
     with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
         schema.create_tables(clickhouse)
