@@ -182,6 +182,28 @@ def test_only_what_is_exact_is_adopted(source, settings, days):
     assert adopt_day(source.clickhouse, settings, TaskIdentity(), day, range(1, 8)) == [1]
 
 
+def test_what_was_compared_is_what_is_adopted(source, settings, days, monkeypatch):
+    """The other system goes on writing: right after the day was found to be right, it writes it once more."""
+    from web_analytics.build.adoption import adopt_day
+
+    clickhouse, [day] = source.clickhouse, days(1)
+    source.enable(1)
+    source.visits([1], [day])
+    build_partition(clickhouse, settings, day, [1])
+    clickhouse.client.execute("TRUNCATE TABLE web_analytics_backfill_ledger")
+    check_day = validation.check_day
+
+    def check_and_write(*arguments):
+        found = check_day(*arguments)
+        for table in TABLES:
+            clickhouse.client.execute(f"INSERT INTO {table.name} SELECT * FROM {table.name}")
+        return found
+
+    monkeypatch.setattr(validation, "check_day", check_and_write)
+    adopt_day(clickhouse, settings, TaskIdentity(), day, [1])
+    assert states(clickhouse, settings, [day], [1])[1, day] == ("inconsistent", "inconsistent")
+
+
 def test_an_adopted_day_becomes_stale_like_any_other(posthog, settings, days):
     from web_analytics.build.adoption import adopt_day
 

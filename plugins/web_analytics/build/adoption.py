@@ -62,16 +62,19 @@ def adopt_day(
                 },
                 heavy=True,
             )
+            # The other system may go on writing. What is recorded is what was there before the comparison: if it is not what
+            # was compared, the table does not hold what the ledger says, and the day is inconsistent.
+            before = {table: made.table(f"clone_{table.short_name}") for table in TABLES}
+            for table, of_the_day in before.items():
+                steps.create_like_target(clickhouse, of_the_day, table)
+                steps.attach_partition(clickhouse, made.lock, of_the_day, table.name)
             compared = validation.check_day(clickhouse, settings, partition_date, unrecorded)
             adopted = sorted(set(unrecorded) - set(compared.team_ids))
             if not adopted:
                 return []
             of_adopted = replace(day, staged=replace(staged, teams=made.table("adopted")))
             steps.create_teams(clickhouse, of_adopted.staged.teams, adopted)
-            for table in TABLES:
-                of_the_day = made.table(f"clone_{table.short_name}")
-                steps.create_like_target(clickhouse, of_the_day, table)
-                steps.attach_partition(clickhouse, made.lock, of_the_day, table.name)
+            for table, of_the_day in before.items():
                 steps.record(clickhouse, task, of_adopted, table, day.publishing, stored_in=of_the_day)
             return adopted
     finally:
