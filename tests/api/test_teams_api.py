@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -304,7 +304,8 @@ def test_an_instant_that_is_not_known_is_null_and_not_1970(airflow_api, login, s
     source.clickhouse.client.execute(
         "INSERT INTO web_pre_aggregated_teams (team_id, enabled, version) VALUES (1, true, 0)"
     )
-    first_backfills.start(source.clickhouse, {}, {1: "has the time zone 'Mars'"}, "a run", datetime.now(UTC))
+    before = first_backfills.before_selection(source.clickhouse)
+    first_backfills.start(source.clickhouse, {}, {1: "has the time zone 'Mars'"}, "a run", before)
     team = airflow_api.get(f"{PATH}/1", headers=login("viewer")).json()
     assert team["registration"]["changed_at"] is None
     assert team["last_backfill"]["date_start"] is team["last_backfill"]["date_end"] is None

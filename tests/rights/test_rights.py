@@ -141,8 +141,14 @@ def test_each_role_can_do_its_work_and_no_more(acting_as, run_dag, settings, day
             "CREATE TABLE web_analytics_lock_20260101 (a UInt8) ENGINE = MergeTree ORDER BY a",
         ):
             assert refused(clickhouse.client, statement), statement
+        version = {
+            "team_id": 1,
+            **Registration(1, True, "UTC", 7).settings(),
+            "changed_by": "eve",
+            "token": "",
+        }
         with pytest.raises(QueryFailed, match="Grant the right"):
-            clickhouse.run("teams/disable_team", {"team_id": 1, "changed_by": "eve"})
+            clickhouse.run("teams/insert_registered", version)
 
 
 def system_tables(*folders: str) -> set[str]:

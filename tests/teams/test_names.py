@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from web_analytics.build import cleanup
 from web_analytics.errors import BadSetting
 from web_analytics.settings import Settings
 from web_analytics.teams import names, registry
@@ -76,6 +77,6 @@ def test_a_part_that_too_many_names_have_is_refused(source, monkeypatch):
 
 def test_a_team_that_leaves_keeps_its_name(source):
     name_it(source, 1, "Acme")
-    source.clickhouse.run("teams/disable_team", {"team_id": 1, "changed_by": "cleanup"})
+    cleanup.disable(source.clickhouse, 1, "a person")
     found = registry.read(source.clickhouse, 1)
     assert (found.enabled, found.name) == (False, "Acme")

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support import leftovers
+from web_analytics.build import cleanup
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.teams import registry
 from web_analytics.teams.registry import Registration, RegistryBusy
@@ -44,6 +45,41 @@ def test_changes_of_two_api_servers_at_once_do_not_undo_each_other(source, monke
         "name": "",
     }
     assert leftovers(clickhouse) == []
+
+
+def test_a_cleanup_that_has_lost_the_registry_disables_nobody_behind_whoever_changes_it(source, monkeypatch):
+    """It is stopped before it writes, for longer than the lock holds; an api-server changes the team's zone meanwhile."""
+    clickhouse = source.clickhouse
+    registry.change(clickhouse, NEW, {"enabled": True}, "eve")
+    run, others = ClickHouse.run, []
+
+    def stop_before_writing(connection, path, *arguments, **more):
+        writes = path in ("teams/insert_registered", "teams/disable_team")
+        if writes and connection is clickhouse and not others:
+            monkeypatch.setattr(registry, "ABANDONED_AFTER", timedelta(seconds=-1))
+            others.append("took the lock")
+            # It reads the team, then the cleanup goes on, then it writes what it has read with another zone.
+            with ClickHouse("clickhouse_default") as other, registry.alone(other) as token:
+                read = registry.read(other, 7)
+                run(connection, path, *arguments, **more)
+                wanted = {
+                    **read.settings(),
+                    "timezone": "Europe/Berlin",
+                    "changed_by": "anna",
+                    "token": token,
+                }
+                run(other, "teams/insert_registered", {"team_id": 7, **wanted})
+            return None
+        return run(connection, path, *arguments, **more)
+
+    monkeypatch.setattr(ClickHouse, "run", stop_before_writing)
+    # It says so, and is tried again, rather than to go on deleting what would be built again.
+    with pytest.raises(RegistryBusy):
+        cleanup.disable(clickhouse, 7, "a person")
+    assert others
+    assert cleanup.disable(clickhouse, 7, "a person")
+    found = registry.read(clickhouse, 7)
+    assert (found.enabled, found.timezone, found.changed_by) == (False, "Europe/Berlin", "a person")
 
 
 def test_the_lock_of_a_process_that_was_killed_is_taken_over_and_its_late_change_does_nothing(

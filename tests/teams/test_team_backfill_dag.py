@@ -15,7 +15,9 @@ from web_analytics.rules.partitions import lookback, newest_first
 from web_analytics.rules.states import COMPLETE
 from web_analytics.settings import Settings
 from web_analytics.tasks.team_backfill import choose_periods
-from web_analytics.teams import first_backfills
+from web_analytics.teams import first_backfills, registry
+from web_analytics.teams.first_backfills import before_selection
+from web_analytics.teams.registry import Registration
 
 DAG = "web_analytics_team_backfill"
 GROUP = "build_date.publish"
@@ -259,15 +261,61 @@ def test_a_date_that_fails_leaves_its_teams_waiting(source, run_dag, days, admin
 def test_who_leaves_while_a_run_is_at_work_is_not_taken_for_backfilled(source):
     """The run finishes with the state of the instant it started at; leaving is newer."""
     clickhouse = source.clickhouse
-    started = datetime.now(UTC)
     period = {1: first_backfills.NO_DATES, 2: first_backfills.NO_DATES}
-    first_backfills.start(clickhouse, period, {}, "run", started)
-    taken = first_backfills.taken_by(clickhouse, "run")
-    first_backfills.mark_left(clickhouse, [1], started + timedelta(seconds=1))
+    first_backfills.start(clickhouse, period, {}, "run", before_selection(clickhouse))
+    taken = first_backfills.taken_by(first_backfills.read(clickhouse).values(), "run")
+    first_backfills.mark_left(clickhouse, [1], before_selection(clickhouse))
     first_backfills.finish(clickhouse, taken, {}, {})
     assert (state_of(source, 1), state_of(source, 2)) == ("left", "succeeded")
-    found = first_backfills.look_and_mark(clickhouse, [1, 2], datetime.now(UTC))
+    found = first_backfills.look_and_mark(clickhouse, [1, 2], before_selection(clickhouse))
     assert found == first_backfills.Look(pending=frozenset([1]), left=frozenset())
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(hours=-1), timedelta(days=1)])
+def test_states_follow_on_each_other_whatever_the_clocks_say(source, ahead):
+    """The clock of whoever wrote the last state was ahead of this process's: of another host, or before it was put back."""
+    clickhouse = source.clickhouse
+
+    def record(state: str) -> None:
+        version = datetime.now(UTC) + ahead
+        team = first_backfills.TeamBackfill(1, state, first_backfills.NO_DATES, "", "", version)
+        first_backfills.record(clickhouse, [team])
+
+    def begin() -> list[first_backfills.TeamBackfill]:
+        period = {1: first_backfills.NO_DATES}
+        first_backfills.start(clickhouse, period, {}, "run", before_selection(clickhouse))
+        return first_backfills.taken_by(first_backfills.read(clickhouse).values(), "run")
+
+    record("left")  # it was enabled by an api-server
+    taken = begin()
+    assert state_of(source, 1) == "started"
+    # An older try of the last task, which had found a gap, wakes up after the newest one.
+    first_backfills.finish(clickhouse, taken, {}, {}, try_number=2)
+    first_backfills.finish(clickhouse, taken, {1: "lacks a day"}, {}, try_number=1)
+    assert state_of(source, 1) == "succeeded"
+
+    record("succeeded")
+    registry.change(clickhouse, Registration(1, True, "UTC", 7), {}, "eve")
+    registry.change(clickhouse, Registration(1, True, "UTC", 7), {"enabled": False}, "eve")
+    assert state_of(source, 1) == "left"
+
+    taken = begin()
+    first_backfills.look_and_mark(clickhouse, [], before_selection(clickhouse))
+    first_backfills.finish(clickhouse, taken, {}, {}, try_number=3)
+    assert state_of(source, 1) == "left"
+
+
+def test_who_is_enabled_while_others_look_has_not_left(source):
+    """What was looked at is older than what happened since, and so is what follows from it."""
+    clickhouse = source.clickhouse
+    first_backfills.mark_left(clickhouse, [1], before_selection(clickhouse))
+    first_backfills.start(
+        clickhouse, {1: first_backfills.NO_DATES}, {}, "before", before_selection(clickhouse)
+    )
+    looked = before_selection(clickhouse)  # and then at the selection, in which the team is not yet
+    first_backfills.start(clickhouse, {1: first_backfills.NO_DATES}, {}, "run", before_selection(clickhouse))
+    first_backfills.look_and_mark(clickhouse, [], looked)
+    assert state_of(source, 1) == "started"
 
 
 def test_who_is_switched_off_elsewhere_while_a_run_is_at_work_has_left(source, run_dag, days, admin):

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from web_analytics import schema
 from web_analytics.build import locks, steps
 from web_analytics.build.locks import PUBLISH, Owner, RunActivity
 from web_analytics.build.steps import Build, Day
@@ -146,15 +145,15 @@ def publish(
     return {name: each["teams"] for name, each in after.items()}
 
 
-def disable(clickhouse: ClickHouse, team_id: int, changed_by: str) -> bool:
+def disable(clickhouse: ClickHouse, team_id: int, changed_by: str, task: TaskIdentity = registry.API) -> bool:
     """Disables the team, in the name of who approved it, and makes it visible to queries at once.
 
     :returns: whether the team is in web_pre_aggregated_teams at all.
+    :raises RegistryBusy: others are changing the registry; the team is as it was.
     """
-    with registry.alone(clickhouse):
-        known = clickhouse.query("teams/read_team", {"team_id": team_id})
-        if known:
-            clickhouse.run("teams/disable_team", {"team_id": team_id, "changed_by": changed_by})
-    if known:
-        schema.reload_teams_dictionary(clickhouse)
-    return bool(known)
+    known = registry.read(clickhouse, team_id)
+    if known is None:
+        return False
+    registry.change(clickhouse, known, {"enabled": False}, changed_by, task)
+    registry.publish(clickhouse)
+    return True

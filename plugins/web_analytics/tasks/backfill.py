@@ -61,13 +61,13 @@ def resolve_teams() -> dict[str, Any]:
     :returns: also how many teams are ``waiting`` for their first backfill; a dry run does not look.
     """
     settings, conf = _settings_and_conf()
-    now = datetime.now(UTC)
     with open_clickhouse(settings, current_task()) as clickhouse:
+        before = None if conf.dry_run else first_backfills.before_selection(clickhouse)
         everyone = select_teams(clickhouse, settings)
         selection = everyone.restricted_to(conf.team_ids)
         waiting: Collection[int] = ()
-        if not conf.dry_run:
-            waiting = first_backfills.look_and_mark(clickhouse, everyone.team_ids, now).pending
+        if before:
+            waiting = first_backfills.look_and_mark(clickhouse, everyone.team_ids, before).pending
     selection.log_counts()
     log.info("%d teams are looked at.", len(selection))
     if waiting:

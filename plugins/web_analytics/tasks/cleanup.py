@@ -163,7 +163,7 @@ def disable_team(approval: Mapping[str, Any]) -> None:
         return
     approver, task = _approver(approval), current_task()
     with open_clickhouse(settings, task) as clickhouse:
-        if cleanup.disable(clickhouse, conf.team_id, approver):
+        if cleanup.disable(clickhouse, conf.team_id, approver, task):
             reason = f"team {conf.team_id} disabled, approved by {approver}"
         else:
             reason = f"team {conf.team_id} is not in web_pre_aggregated_teams: nothing to disable"

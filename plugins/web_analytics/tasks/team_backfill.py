@@ -27,7 +27,7 @@ from web_analytics.tasks.backfill import BackfillIncomplete
 from web_analytics.tasks.dates import first_cause, in_state, lock_and_stage
 from web_analytics.tasks.runtime import current_conf, current_task, label_map_index, open_clickhouse
 from web_analytics.teams import first_backfills
-from web_analytics.teams.first_backfills import NO_DATES
+from web_analytics.teams.first_backfills import NO_DATES, Before
 from web_analytics.teams.selection import TeamSelection, select_teams
 from web_analytics.text_tables import text_table
 
@@ -71,14 +71,15 @@ def plan() -> list[dict[str, str]]:
     now = datetime.now(UTC)
     plan_id = uuid.uuid4().hex
     with open_clickhouse(settings, task) as clickhouse:
+        before = first_backfills.before_selection(clickhouse)
         selection = select_teams(clickhouse, settings)
         selection.log_counts()
-        team_ids = _teams_to_backfill(clickhouse, settings, conf, selection, now)
+        team_ids = _teams_to_backfill(clickhouse, settings, conf, selection, before)
         periods = choose_periods(_registered(clickhouse, team_ids), settings, conf, team_ids, now)
         if conf.dry_run:
             log.info("Dry run, nothing is built. The plan:\n%s", describe(clickhouse, settings, periods))
             return []
-        first_backfills.start(clickhouse, periods.dates, periods.refused, task.run_id, now)
+        first_backfills.start(clickhouse, periods.dates, periods.refused, task.run_id, before)
         gaps: list[GapCount] = []
         for dates, ids in periods.by_range().items():
             if dates:
@@ -144,9 +145,9 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
     settings, conf, task = Settings.load(), TeamBackfillConf.parse(current_conf()), current_task()
     if conf.dry_run:
         return {"succeeded": [], "failed": {}}
-    now = datetime.now(UTC)
     with open_clickhouse(settings, task) as clickhouse:
-        taken = first_backfills.taken_by(clickhouse, task.run_id)
+        before = first_backfills.before_selection(clickhouse)
+        taken = first_backfills.taken_by(before.states.values(), task.run_id)
         failures = {team.team_id: team.reason for team in taken if team.dates == NO_DATES}
         periods = Periods({team.team_id: team.dates for team in taken if team.dates != NO_DATES})
         lacking: dict[int, set[date]] = defaultdict(set)
@@ -159,7 +160,7 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
         left = failures.keys() - select_teams(clickhouse, settings).team_ids if failures else set()
         if left:
             log.info("%s switched off meanwhile.", _count(left, "team"))
-            first_backfills.mark_left(clickhouse, left, now)
+            first_backfills.mark_left(clickhouse, left, before)
             taken = [team for team in taken if team.team_id not in left]
             failures = {team_id: reason for team_id, reason in failures.items() if team_id not in left}
         remarks = {
@@ -168,7 +169,7 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
             if team.team_id not in failures
             and (remark := first_backfills.remark_on(clickhouse, team.team_id))
         }
-        first_backfills.finish(clickhouse, taken, failures, remarks)
+        first_backfills.finish(clickhouse, taken, failures, remarks, task.try_number)
         wrong = in_state("validate", "failed", [each["day"] for each in planned])
     succeeded = sorted(team.team_id for team in taken if team.team_id not in failures)
     log.info("%s backfilled.", _count(succeeded, "team"))
@@ -249,14 +250,14 @@ def _teams_to_backfill(
     settings: Settings,
     conf: TeamBackfillConf,
     selection: TeamSelection,
-    now: datetime,
+    before: Before,
 ) -> frozenset[int]:
     """:raises BadSetting: the conf's team does not exist, is not enabled, or is not rolled out yet."""
     if conf.team_id is None:
         if conf.dry_run:
-            states = {team_id: team.state for team_id, team in first_backfills.read(clickhouse).items()}
+            states = {team_id: team.state for team_id, team in before.states.items()}
             return first_backfills.look(selection.team_ids, states).pending
-        return first_backfills.look_and_mark(clickhouse, selection.team_ids, now).pending
+        return first_backfills.look_and_mark(clickhouse, selection.team_ids, before).pending
     if conf.team_id in selection.team_ids:
         return frozenset([conf.team_id])
     registered = clickhouse.query("teams/read_team", {"team_id": conf.team_id})

@@ -22,6 +22,7 @@ UNREGISTERED_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
 # A change takes some hundredths of a second.
 POLL_SECONDS, WAITS_AT_MOST, ABANDONED_AFTER = 0.05, timedelta(seconds=10), timedelta(seconds=30)
 TABLE_ALREADY_EXISTS = 57
+API = TaskIdentity(dag_id="web_analytics_api", run_id="api", task_id="put_team")
 # Requests are answered in threads: without it the check of a reload could meet a further one.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -97,7 +98,11 @@ def read(clickhouse: ClickHouse, team_id: int) -> Registration | None:
 
 
 def change(
-    clickhouse: ClickHouse, unregistered: Registration, changes: Mapping[str, Any], changed_by: str
+    clickhouse: ClickHouse,
+    unregistered: Registration,
+    changes: Mapping[str, Any],
+    changed_by: str,
+    task: TaskIdentity = API,
 ) -> Registration:
     """Writes a new version, unless it would say what the newest says already, and adds the change to the history.
     ``publish`` makes it visible to queries.
@@ -107,6 +112,7 @@ def change(
 
     :param unregistered: what a team that was never registered has.
     :param changes: settings by name; the others stay.
+    :param task: in whose name the history tells it.
     :raises RegistryBusy: others are changing the registry; nothing was changed.
     """
     team_id = unregistered.team_id
@@ -116,7 +122,7 @@ def change(
         if before is not None and before.settings() == wanted.settings():
             return before
         if before is not None and before.enabled != wanted.enabled:
-            first_backfills.mark_left(clickhouse, [team_id], datetime.now(UTC))
+            first_backfills.mark_one_left(clickhouse, team_id)
         clickhouse.run(
             "teams/insert_registered",
             {"team_id": team_id, **wanted.settings(), "changed_by": changed_by, "token": token},
@@ -132,7 +138,7 @@ def change(
     ]
     history.append(
         clickhouse,
-        TaskIdentity(dag_id="web_analytics_api", run_id="api", task_id="put_team"),
+        task,
         kind="team",
         status="succeeded",
         reason=f"{changed_by} changed team {team_id}: {', '.join(different)}",
