@@ -178,6 +178,31 @@ def test_an_ingestion_time_from_the_future_does_not_move_the_watermark_past_now(
     assert kept.watermark <= kept.server_now
 
 
+def test_a_clock_that_was_put_back_hides_no_event(source, settings, days):
+    """Everything that is kept was scanned at instants that are ahead of the clock now."""
+    source.enable(1)
+    source.event(1, at(days(1)[0]), session_id(at(days(1)[0])))
+    activity.refresh(source.clickhouse, settings, range_of(days(2)))
+    for table in ("web_analytics_activity", "web_analytics_activity_scans"):
+        source.clickhouse.client.execute(f"CREATE TABLE ahead AS {table}")
+        source.clickhouse.client.execute(
+            f"INSERT INTO ahead SELECT * REPLACE (scanned_at + INTERVAL 3 HOUR AS scanned_at) FROM {table}"
+        )
+        source.clickhouse.client.execute(f"EXCHANGE TABLES ahead AND {table}")
+        source.clickhouse.client.execute("DROP TABLE ahead")
+    source.event(1, at(days(1)[0], 13), session_id(at(days(1)[0], 13)), ingested=datetime.now(UTC))
+    source.event(1, at(days(2)[1]), session_id(at(days(2)[1])), ingested=at(days(1)[0], 24))
+    activity.refresh(source.clickhouse, settings, range_of(days(2)))
+    kept, is_kept = coverage(source.clickhouse, settings, days(2), may_be_behind=True)
+    assert is_kept
+    assert kept == coverage(source.clickhouse, SCANNED, days(2))[0]
+    # And what a build has read is newer than the scans before it.
+    source.event(1, at(days(1)[0], 14), session_id(at(days(1)[0], 14)), ingested=at(days(1)[0], 14))
+    steps.build_partition(source.clickhouse, settings, days(1)[0], [1])
+    kept, _ = coverage(source.clickhouse, settings, days(2), may_be_behind=True)
+    assert kept == coverage(source.clickhouse, SCANNED, days(2))[0]
+
+
 def test_a_refresh_leaves_out_parts_without_new_rows(source, settings, days):
     """Of a part that was written before the watermark's day nothing is read."""
     source.clickhouse.client.execute(

@@ -2,7 +2,8 @@
 -- Parameters: source. Columns: scans, known_from (the first day it knows), watermark (rows ingested before it
 --   are known), scanned_at (the last scan), reconciled_at (the last time that all known days were scanned:
 --   the days up to now are the last of them),
---   server_now, has_part_name (whether the source view tells a row's part).
+--   server_now, scan_at (the instant of a scan that begins now: newer than all others, whatever the clock says),
+--   has_part_name (whether the source view tells a row's part).
 SELECT
     count() AS scans,
     minIf(date_start, kind IN ('extension', 'reconciliation')) AS known_from,
@@ -10,6 +11,7 @@ SELECT
     max(scans.scanned_at) AS scanned_at,
     maxIf(scans.scanned_at, (kind = 'reconciliation' AND date_end > toDate(scans.scanned_at)) OR is_first) AS reconciled_at,
     now64(6, 'UTC') AS server_now,
+    greatest(server_now, max(scans.scanned_at) + INTERVAL 1 MICROSECOND) AS scan_at,
     (
         SELECT count() > 0
         FROM system.columns

@@ -37,6 +37,8 @@ class KnownRange:
     :ivar scanned_at: when the source was last scanned; None before the first scan.
     :ivar reconciled_at: when all known days were last scanned.
     :ivar server_now: the time of ClickHouse.
+    :ivar scan_at: names a scan that begins now. It is newer than all others, also where the clock was put back: of two scans
+        of one day the newer one holds.
     :ivar has_part_name: whether the source view tells a row's part.
     """
 
@@ -45,6 +47,7 @@ class KnownRange:
     scanned_at: datetime | None
     reconciled_at: datetime
     server_now: datetime
+    scan_at: datetime
     has_part_name: bool
 
     def contains(self, days: DateRange) -> bool:
@@ -73,6 +76,7 @@ def known_range(clickhouse: ClickHouse, settings: Settings) -> KnownRange:
         scanned_at=row["scanned_at"] if row["scans"] else None,
         reconciled_at=row["reconciled_at"],
         server_now=row["server_now"],
+        scan_at=row["scan_at"],
         has_part_name=bool(row["has_part_name"]),
     )
 
@@ -112,7 +116,7 @@ def record_read(
 ) -> None:
     """Records what a build has read of its day: whatever was kept of its teams and that day, this is what they have.
 
-    :param read_at: the time of ClickHouse before the source was read.
+    :param read_at: names the reading, see :class:`KnownRange`; asked for before the source was read.
     :param names: the build's tables: ``events``, ``repeated`` and ``build_teams``.
     """
     if is_kept(settings):
@@ -126,7 +130,7 @@ def record_read(
 
 def _scan(clickhouse: ClickHouse, settings: Settings, known: KnownRange, kind: str, days: DateRange) -> None:
     since = known.since if kind == "refresh" else EPOCH
-    parameters = {"date_start": days.start, "date_end": days.end, "scanned_at": as_text(known.server_now)}
+    parameters = {"date_start": days.start, "date_end": days.end, "scanned_at": as_text(known.scan_at)}
     done = clickhouse.run(
         "detection/refresh_activity" if kind == "refresh" else "detection/rescan_activity",
         {**parameters, "since": as_text(since)},
@@ -137,7 +141,12 @@ def _scan(clickhouse: ClickHouse, settings: Settings, known: KnownRange, kind: s
     if kind == "refresh" or known.known_from is None:
         # Only these know everything that was ingested up to the newest row that they have seen.
         newest = clickhouse.query(
-            "detection/newest_ingested", {"since": as_text(since), "now": as_text(known.server_now)}
+            "detection/newest_ingested",
+            {
+                "since": as_text(since),
+                "now": as_text(known.server_now),
+                "scanned_at": as_text(known.scan_at),
+            },
         )[0]["newest"]
         watermark = max(known.watermark, newest)
     clickhouse.run(
