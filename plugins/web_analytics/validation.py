@@ -56,6 +56,9 @@ LONGEST_ID_LIST = 200
 WORST_ROWS = 50
 # So often a day is read again that is published at that moment.
 READINGS = 5
+# And so long it is waited for a publishing that is under way: between its two entries in the ledger one table may be old.
+# On a day that is inconsistent for good, so much time is lost.
+PUBLISHING_SECONDS, POLL_SECONDS = 2.0, 0.1
 DIFFERENCES_IN_LOG_TABLE = 10
 
 Row = Mapping[str, Any]
@@ -247,7 +250,11 @@ def _read_stored(
 ) -> tuple[list[dict[str, Any]], dict[PreAggregatedTable, list[dict[str, Any]]]]:
     """The ledger and both tables as they are between two publishings: what is published meanwhile would be in one
     table and not yet in the other."""
-    ledger = clickhouse.query("validation/ledger_entries", parameters)
+    deadline = time.monotonic() + PUBLISHING_SECONDS
+    while _is_being_published(ledger := clickhouse.query("validation/ledger_entries", parameters)):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(POLL_SECONDS)
     for _ in range(READINGS):
         stored = {
             table: clickhouse.query(
@@ -263,6 +270,14 @@ def _read_stored(
             break
         log.info("The day was published while it was read; reading it once more.")
     return ledger, stored
+
+
+def _is_being_published(ledger: Iterable[Row]) -> bool:
+    """Whether the tables of a team's day are of different builds."""
+    builds: dict[int, set[str]] = {}
+    for row in ledger:
+        builds.setdefault(row["team_id"], set()).add(row["build"])
+    return any(len(of_team) > 1 for of_team in builds.values())
 
 
 def _builds(ledger: Iterable[Row]) -> dict[tuple[str, int], str]:

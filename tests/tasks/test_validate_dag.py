@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.support import at, states
 from web_analytics import validation
 from web_analytics.build import cleanup, steps
+from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.errors import BadSetting
 from web_analytics.rules.partitions import ONE_DAY, DateRange
@@ -311,3 +314,39 @@ def test_a_team_that_is_disabled_and_deleted_while_it_is_compared_is_no_failure(
         "SETTINGS lightweight_deletes_sync = 2"
     )
     assert validation.check_day(built, settings, days(2)[1], [1, 2]).team_ids == [2]
+
+
+def test_a_day_that_is_being_published_is_compared_when_that_is_done(
+    built, source, settings, days, monkeypatch
+):
+    """The validation begins when one of two tables was replaced, and the publishing goes on once it has looked twice."""
+    day = days(3)[0]
+    source.visits([1, 2], [day])
+    looked, replace_partition, query = threading.Event(), steps.replace_partition, ClickHouse.query
+    ledgers = []
+
+    def look(connection, path, *arguments, **more):
+        found = query(connection, path, *arguments, **more)
+        if path == "validation/ledger_entries":
+            ledgers.append(path)
+            if len(ledgers) == 2:
+                looked.set()
+        return found
+
+    def validate():
+        with ClickHouse("clickhouse_default") as other:
+            return validation.check_day(other, settings, day, [1, 2])
+
+    with ThreadPoolExecutor(1) as pool:
+        validations = []
+
+        def replace_and_wait(clickhouse, lock, table, assembled):
+            replace_partition(clickhouse, lock, table, assembled)
+            if not validations:
+                validations.append(pool.submit(validate))
+                assert looked.wait(60)
+
+        monkeypatch.setattr(steps, "replace_partition", replace_and_wait)
+        monkeypatch.setattr(ClickHouse, "query", look)
+        steps.build_partition(built, settings, day, [1, 2])
+        assert validations[0].result().verdict == "exact"
