@@ -158,6 +158,8 @@ def test_what_asks_clickhouse_blocks_no_thread_of_airflow():
         if found:
             assert inspect.iscoroutinefunction(route.endpoint), route.path
             assert [each.scope for each in found] == ["function"], route.path
+            # Whoever cannot be answered costs neither a check of a login nor one of a right.
+            assert route.dependant.dependencies[0].call is limits.Place.dependency, route.path
             asking += 1
     assert asking >= 6
     for handler in app.app.exception_handlers.values():

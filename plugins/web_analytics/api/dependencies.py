@@ -59,18 +59,15 @@ def connect(settings: Settings, conn_id: str, answer_within: float, **query_sett
 
 
 async def clickhouse(request: Request, settings: SettingsDep) -> AsyncGenerator[ClickHouse]:
-    """A connection for one request, which has a place as long as it is asked. Nothing is connected yet: that is done
-    in the thread of the endpoint."""
+    """A connection for one request, which has a place (``limits.Place``). Nothing is connected yet: that is done in the
+    thread of the endpoint."""
+    PLACES.available = settings.api_max_requests
     reads = request.method == "GET"
-    with (
-        PLACES.one(settings.api_max_requests),
-        connect(
-            settings, settings.reader_conn_id if reads else "", settings.api_max_seconds, **QUERY_SETTINGS
-        ) as connection,
-    ):
+    conn_id = settings.reader_conn_id if reads else ""
+    with connect(settings, conn_id, settings.api_max_seconds, **QUERY_SETTINGS) as connection:
         async with ended_with_client(request, connection):
             yield connection
 
 
-# Given back before the answer is sent: who reads slowly keeps nobody else waiting.
+# Closed before the answer is sent, like the place.
 ClickHouseDep = Annotated[ClickHouse, Depends(clickhouse, scope="function")]

@@ -1,7 +1,8 @@
 """What requests may take of the API server, which Airflow's own pages and the heartbeats of all tasks need too.
 
-A request about ClickHouse takes one of a few places, or is told at once to come back: it never waits in a queue. Its
-work is done in a thread of its own, never in one of those that Airflow's endpoints share. It is given a time (see
+A request about ClickHouse takes one of a few places, or is told at once to come back: it never waits in a queue. That comes
+before everything else: the check of a login asks the metadata database in the event loop, and that of a right takes one of
+the threads, so two hundred requests that are about to be refused would hold up Airflow's own for a second. Its work is done in a thread of its own, never in one of those that Airflow's endpoints share. It is given a time (see
 ``ClickHouse``), and its queries are ended when its client is gone.
 """
 
@@ -16,11 +17,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio.to_thread
-from fastapi import HTTPException, Request
+from fastapi import Depends, HTTPException, Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -58,27 +60,26 @@ class Bounds:
 
 
 class Places:
-    """The requests about ClickHouse that this process is answering."""
+    """The requests about ClickHouse that this process is answering.
+
+    :ivar available: WEB_ANALYTICS_API_MAX_REQUESTS as the last request has read it; before the first one its default.
+    """
 
     def __init__(self) -> None:
-        self.taken = 0
+        self.taken, self.available = 0, Settings.load({}).api_max_requests
 
-    def refuse_if_full(self, available: int) -> None:
-        """:raises HTTPException: 503, all places are taken."""
-        if self.taken >= available:
+    @contextmanager
+    def one(self) -> Generator[None]:
+        """A place until the work is done.
+
+        :raises HTTPException: 503, all of them are taken.
+        """
+        if self.taken >= self.available:
             raise HTTPException(
                 503,
                 f"The API server is asking ClickHouse for {self.taken} requests already. Ask again in a moment.",
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
-
-    @contextmanager
-    def one(self, available: int) -> Generator[None]:
-        """A place until the work is done.
-
-        :raises HTTPException: 503, all of them are taken.
-        """
-        self.refuse_if_full(available)
         self.taken += 1
         try:
             yield
@@ -87,6 +88,16 @@ class Places:
 
 
 PLACES = Places()
+
+
+async def _place() -> AsyncGenerator[None]:
+    with PLACES.one():
+        yield
+
+
+# The first dependency of each endpoint that asks ClickHouse; a test fails for one where it is not. Given back before the
+# answer is sent: who reads slowly keeps nobody else waiting.
+Place = Depends(_place, scope="function")
 
 
 def in_own_thread(endpoint: Callable[..., Any]) -> Callable[..., Any]:

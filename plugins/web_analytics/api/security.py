@@ -15,8 +15,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.models.dag import DagModel
 from fastapi import HTTPException
 
-from web_analytics.api.dependencies import RegionDep, SettingsDep
-from web_analytics.api.limits import PLACES
+from web_analytics.api.dependencies import RegionDep
 from web_analytics.regions import suffix_of
 
 DAG_ID = "web_analytics_team_backfill"
@@ -32,11 +31,6 @@ def may(user: CurrentUser, method: Literal["GET", "POST", "PUT"], dag_id: str) -
         details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
         user=user,
     )
-
-
-async def unless_busy(user: CurrentUser, settings: SettingsDep) -> None:
-    """Before Airflow's threads are asked for the rights of somebody who cannot be answered now."""
-    PLACES.refuse_if_full(settings.api_max_requests)
 
 
 def reader(user: CurrentUser, region: RegionDep) -> None:

@@ -11,10 +11,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep
-from web_analytics.api.limits import in_own_thread
+from web_analytics.api.limits import Place, in_own_thread
 from web_analytics.api.problems import Problem
 from web_analytics.api.runs import start_team_backfill
-from web_analytics.api.security import CurrentUser, editor, reader, unless_busy
+from web_analytics.api.security import CurrentUser, editor, reader
 from web_analytics.clickhouse.connection import teams_table
 from web_analytics.detection import detector
 from web_analytics.parsers import MAX_TEAM_ID
@@ -165,7 +165,7 @@ class ChangedTeam(Team):
     )
 
 
-@router.get("", dependencies=[Depends(unless_busy), Depends(reader)])
+@router.get("", dependencies=[Place, Depends(reader)])
 @in_own_thread
 def list_teams(
     clickhouse: ClickHouseDep,
@@ -180,7 +180,7 @@ def list_teams(
 
 @router.get(
     "/{team_id}",
-    dependencies=[Depends(unless_busy), Depends(reader)],
+    dependencies=[Place, Depends(reader)],
     responses={404: {"model": Problem, "description": "Neither registered nor selected."}},
 )
 @in_own_thread
@@ -202,7 +202,7 @@ def get_team(team_id: TeamId, clickhouse: ClickHouseDep, settings: SettingsDep) 
 
 @router.put(
     "/{team_id}",
-    dependencies=[Depends(unless_busy), Depends(editor)],
+    dependencies=[Place, Depends(editor)],
     responses={400: {"model": Problem, "description": "The body is not JSON."}},
 )
 @in_own_thread

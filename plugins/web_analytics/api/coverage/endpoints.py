@@ -15,9 +15,9 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from web_analytics.api.coverage import content, progress, ranking
 from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep, connect
-from web_analytics.api.limits import in_own_thread
+from web_analytics.api.limits import Place, in_own_thread
 from web_analytics.api.problems import Problem
-from web_analytics.api.security import CurrentUser, may, reader, unless_busy
+from web_analytics.api.security import CurrentUser, may, reader
 from web_analytics.api.teams import LONGEST_NAME
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.errors import BadSetting, QueryFailed
@@ -79,7 +79,7 @@ def static_file(name: str) -> Response:
     return FileResponse(STATIC / name, headers=HEADERS)
 
 
-@router.get("/data", dependencies=[Depends(unless_busy), Depends(reader)], responses=NOT_ACCEPTABLE)
+@router.get("/data", dependencies=[Place, Depends(reader)], responses=NOT_ACCEPTABLE)
 @in_own_thread
 def data(
     clickhouse: ClickHouseDep,
@@ -136,9 +136,7 @@ def data(
     return _answer(answer, clickhouse)
 
 
-@router.get(
-    "/cells/{team_id}/{day}", dependencies=[Depends(unless_busy), Depends(reader)], responses=NOT_ACCEPTABLE
-)
+@router.get("/cells/{team_id}/{day}", dependencies=[Place, Depends(reader)], responses=NOT_ACCEPTABLE)
 @in_own_thread
 def cell(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: str, day: date) -> Response:
     """The numbers of one team's day."""
@@ -150,14 +148,14 @@ def cell(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: str, day: da
     return _answer(content.read_cell(clickhouse, settings, parsed, day, datetime.now(UTC)), clickhouse)
 
 
-@router.get("/decisions", dependencies=[Depends(unless_busy), Depends(reader)])
+@router.get("/decisions", dependencies=[Place, Depends(reader)])
 @in_own_thread
 def decisions(clickhouse: ClickHouseDep) -> Response:
     """The newest decisions with their reasons, skips too."""
     return _answer({"decisions": content.read_decisions(clickhouse)}, clickhouse)
 
 
-@router.get("/status", dependencies=[Depends(unless_busy), Depends(reader)])
+@router.get("/status", dependencies=[Place, Depends(reader)])
 @in_own_thread
 def status(clickhouse: ClickHouseDep, settings: SettingsDep, region: RegionDep) -> Response:
     """What goes on: the newest decisions, the health verdict, and how far each backfill has come. Asked again and again."""
@@ -165,7 +163,7 @@ def status(clickhouse: ClickHouseDep, settings: SettingsDep, region: RegionDep) 
     return _answer(progress.read_status(clickhouse, settings, suffix_of(region), now), clickhouse)
 
 
-@router.get("/estimate", dependencies=[Depends(unless_busy), Depends(reader)], responses=NOT_ACCEPTABLE)
+@router.get("/estimate", dependencies=[Place, Depends(reader)], responses=NOT_ACCEPTABLE)
 @in_own_thread
 def estimate(
     clickhouse: ClickHouseDep,
