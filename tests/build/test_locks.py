@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
 from clickhouse_driver.errors import ServerException
 
-from tests.support import differences_from_oracle, leftovers, merged_totals
+from tests.support import differences_from_oracle, leftovers, merged_totals, open_client
 from web_analytics.build import cleanup, locks, steps
 from web_analytics.build.locks import LockHeld, LockLost, Owner, RunActivity
 from web_analytics.clickhouse.connection import ClickHouse
@@ -39,6 +40,51 @@ def test_a_second_run_is_told_who_holds_the_lock_and_since_when(clickhouse):
 def test_the_owners_retry_continues_its_lock(clickhouse):
     lock = locks.acquire(clickhouse, DAY, ANNA)
     assert locks.acquire(clickhouse, DAY, ANNA) == lock
+
+
+def test_a_run_of_the_same_id_in_another_airflow_is_another_owner(clickhouse):
+    here, there = (TaskIdentity("web_analytics_backfill", "anna", deployment=name) for name in ("one", "two"))
+    lock = locks.acquire(clickhouse, DAY, Owner.of(here))
+    with pytest.raises(LockHeld, match="Airflow one"):
+        locks.acquire(clickhouse, DAY, Owner.of(there))
+    assert locks.acquire(clickhouse, DAY, Owner.of(here)) == lock
+
+
+def test_queries_of_another_database_and_of_another_airflow_go_on(clickhouse, clickhouse_server):
+    """With names and tokens as they are in a copy of a database, and with run ids as they are in another Airflow."""
+    tasks = [TaskIdentity("web_analytics_backfill", "anna", "stage", 0, 1, name) for name in ("one", "two")]
+    prefix = f"{locks._build_prefix(DAY)}abc_"
+    with open_client(clickhouse_server) as elsewhere, ThreadPoolExecutor(2) as pool:
+
+        def work(task: TaskIdentity, is_here: bool) -> None:
+            endless = f"SELECT count(), '{prefix}' FROM numbers(10000000000000) WHERE sipHash64(number) = 0"
+            with ClickHouse("clickhouse_default") as connection:
+                client = connection.client if is_here else elsewhere
+                client.execute(endless, query_id=f"{task.origin}:1")
+
+        def running() -> set[str]:
+            rows = clickhouse.client.execute(
+                "SELECT query_id FROM system.processes WHERE position(query, %(prefix)s) > 0 "
+                "AND position(query, 'system.processes') = 0",
+                {"prefix": prefix},
+            )
+            return {query_id for (query_id,) in rows}
+
+        of_copy, of_other = (f"{task.origin}:1" for task in tasks)
+        working = [pool.submit(work, tasks[0], False), pool.submit(work, tasks[1], True)]
+        deadline = time.monotonic() + 60
+        while running() != {of_copy, of_other}:
+            assert time.monotonic() < deadline
+        earlier = {"task_prefix": tasks[0].task_origin, "try_prefix": f"{tasks[0].task_origin}2:"}
+        assert clickhouse.query("clickhouse/kill_queries_of_earlier_tries", earlier) == []
+        assert clickhouse.query("clickhouse/kill_query", {"query_id": of_copy}) == []
+        assert clickhouse.query("build/count_queries_of_build", {"table_prefix": prefix})[0]["running"] == 1
+        # Those of this database, whoever runs them: the tables are of this one.
+        killed = clickhouse.query("build/kill_queries_of_build", {"table_prefix": prefix})
+        assert [row["query_id"] for row in killed] == [of_other]
+        assert running() == {of_copy}
+        clickhouse.client.execute(f"KILL QUERY WHERE query_id = '{of_copy}' SYNC")
+        assert [str(each.exception().code) for each in working] == ["394", "394"]
 
 
 def test_one_of_many_contenders_gets_the_lock(clickhouse):

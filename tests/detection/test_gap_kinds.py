@@ -249,3 +249,21 @@ def test_a_run_by_hand_acts_on_the_kinds_of_its_conf(source, settings, run_dag, 
         (1, stale_day): (COMPLETE, COMPLETE),
         (1, orphan_day): (ORPHAN, ORPHAN),
     }
+
+
+def test_a_build_heals_a_stale_day_although_the_ledger_is_ahead_of_the_clock(source, settings, day):
+    """It was built by a clock that ran three hours ahead and was put right since."""
+    source.enable(1)
+    source.visits([1], [day])
+    build_partition(source.clickhouse, settings, day, [1])
+    client = source.clickhouse.client
+    client.execute("CREATE TABLE ahead AS web_analytics_backfill_ledger")
+    client.execute(
+        "INSERT INTO ahead SELECT * REPLACE (built_at + INTERVAL 3 HOUR AS built_at) FROM web_analytics_backfill_ledger"
+    )
+    client.execute("EXCHANGE TABLES ahead AND web_analytics_backfill_ledger")
+    source.visits([1], [day])
+    assert states(source.clickhouse, settings, [day], [1])[1, day] == ("stale", "stale")
+    for _ in range(2):
+        build_partition(source.clickhouse, settings, day, [1])
+        assert states(source.clickhouse, settings, [day], [1])[1, day] == ("complete", "complete")

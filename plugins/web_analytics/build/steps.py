@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
@@ -36,6 +37,9 @@ PARTS_POLL_SECONDS = 0.5
 
 # What a statement is answered that was waited for on every replica, when one of them is not active.
 NOT_ON_ALL_REPLICAS = 341
+
+# What the names of the tables have that one date has for a while: its lock, and what its tries write.
+OF_A_DATE = re.compile("web_analytics_(build|lock)_")
 
 # How many of the teams that were not published a message names.
 NAMED_TEAMS = 20
@@ -136,14 +140,14 @@ class Build:
 
 @contextlib.contextmanager
 def owned(partition_date: date) -> Generator[None, None, None]:
-    """What is done inside is done with tables of this try: once they are gone, so is the date.
+    """What is done inside is done with tables of this try, under its lock: once they are gone, so is the date.
 
     :raises LockLost: a newer try or another run has dropped them.
     """
     try:
         yield
     except QueryFailed as error:
-        if error.code == UNKNOWN_TABLE and "web_analytics_build_" in error.reason:
+        if error.code == UNKNOWN_TABLE and OF_A_DATE.search(error.reason):
             raise LockLost(
                 f"The tables of this try of {partition_date} are gone: a newer try or another run has taken the date "
                 "over. Nothing more is published by this task. The next run builds this date if it still lacks rows."
@@ -199,7 +203,8 @@ def begin(
     :raises LockHeld: another run is at work on this date.
     """
     lock = locks.acquire(clickhouse, partition_date, Owner.of(task), ttl=settings.lock_ttl, activity=activity)
-    made, _ = locks.begin(clickhouse, lock, task, STAGE)
+    with owned(partition_date):
+        made, _ = locks.begin(clickhouse, lock, task, STAGE)
     return made
 
 
@@ -210,7 +215,8 @@ def insert(clickhouse: ClickHouse, task: TaskIdentity, build: Build, table: PreA
     :raises StagedByAnotherVersion: the package was replaced since the date was staged.
     """
     build.check_version()
-    made, _ = locks.begin(clickhouse, build.lock, task, f"insert_{table.short_name}")
+    with owned(build.partition_date):
+        made, _ = locks.begin(clickhouse, build.lock, task, f"insert_{table.short_name}")
 
     def insert_anew() -> str:
         fresh = made.again().table(fresh_thing(table))
@@ -412,7 +418,7 @@ def _fill_stage(clickhouse: ClickHouse, settings: Settings, lock: Lock, staged: 
     clickhouse.run("build/create_repeated", names={"repeated": staged.repeated})
     clickhouse.run("build/create_visits", names={"visits": staged.visits})
     clickhouse.run("build/create_sessions", names={"sessions": staged.sessions})
-    read_at = source_activity.known_range(clickhouse, settings).server_now
+    read_at = source_activity.known_range(clickhouse, settings).scan_at
     clickhouse.run("build/fill_events", day_of(lock), names, heavy=True)
     clickhouse.run("build/fill_repeated", names=names, heavy=True)
     day = DateRange(lock.partition_date, lock.partition_date + ONE_DAY)
