@@ -33,7 +33,7 @@ help:
 	@echo "make lint, make format     ruff, the layers of the package; make lock: constraints.txt from requirements*.txt"
 	@echo "make lint-js               types in the coverage page's scripts; needs npm"
 	@echo "make audit                 known vulnerabilities of the locked dependencies; asks the package index"
-	@echo "make bench                 benchmarks, or PART=teams|reader|run|events|transport; make bench-trigger: how soon a first backfill begins"
+	@echo "make bench                 benchmarks, or PART=teams|reader|freshness|run|events|transport; make bench-trigger: how soon a first backfill begins"
 
 install: $(STAMP)
 

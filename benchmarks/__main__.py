@@ -26,7 +26,7 @@ sys.path.insert(0, str(CHECKOUT / "plugins"))
 # After the lines above: what follows reads them when it is imported.
 from benchmarks import build as build_benchmark  # noqa: E402
 from benchmarks import detection as detection_benchmark  # noqa: E402
-from benchmarks import orchestration, publish, transport  # noqa: E402
+from benchmarks import freshness, orchestration, publish, transport  # noqa: E402
 from benchmarks.usage import process_usage  # noqa: E402
 from demo import sample_data  # noqa: E402
 from embedded_clickhouse.process import EmbeddedClickHouse  # noqa: E402
@@ -120,6 +120,14 @@ def measure_run(settings: Settings, today: date, quick: bool) -> dict[str, float
         return orchestration.measure(folder, server, EVENTS)
 
 
+def measure_freshness(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """What dashboards pay for asking how fresh a team's 30 days are, of 20,000 teams and a year."""
+    teams, length = (2_000, 60) if quick else (20_000, 365)
+    with fresh_server() as (_, _, clickhouse):
+        detection_benchmark.fill(clickhouse, settings, teams, length, today)
+        return freshness.measure(clickhouse, settings, today, rounds=11)
+
+
 def measure_reader(settings: Settings, today: date, quick: bool) -> dict[str, float]:
     """A dashboard's reader beside a backfill."""
     results: dict[str, float] = {}
@@ -183,6 +191,7 @@ def measure_transport(settings: Settings, today: date, quick: bool) -> dict[str,
 PARTS = {
     "teams": measure_teams,
     "reader": measure_reader,
+    "freshness": measure_freshness,
     "run": measure_run,
     "events": measure_events,
     "transport": measure_transport,

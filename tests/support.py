@@ -68,6 +68,7 @@ def set_up(
     schema.create_tables(clickhouse)
     schema.create_teams_dictionary(clickhouse, user, password)
     schema.create_source_view(clickhouse, settings)
+    schema.create_freshness_view(clickhouse, settings)
 
 
 def open_client(server, **changes: Any):

@@ -9,13 +9,14 @@ from web_analytics.clickhouse import sql
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.errors import SchemaMismatch
 from web_analytics.settings import Settings
-from web_analytics.tables import BUILT_TABLES
+from web_analytics.tables import BUILT_TABLES, MORE_TABLES
 
 log = logging.getLogger(__name__)
 
 # Between a reload and its check somebody else may change a team.
 RELOADS = 10
 TEAMS_DICTIONARY = "web_pre_aggregated_teams_dict"
+FRESHNESS = "web_pre_aggregated_freshness"
 
 # The columns a source view has to give, with the types that are accepted. Keep in step with docs/sources.md.
 SOURCE_COLUMNS = {
@@ -194,3 +195,25 @@ def create_source_view(clickhouse: ClickHouse, settings: Settings) -> None:
                 f"include/sql/source/{settings.source}.sql gives web_analytics_source_events.{name} as "
                 f"{found.get(name, 'no column at all')}; accepted: {' or '.join(accepted)}."
             )
+
+
+def create_freshness_view(clickhouse: ClickHouse, settings: Settings) -> None:
+    """Defines web_pre_aggregated_freshness, which dashboards ask, by the settings of now. With
+    ``WEB_ANALYTICS_ACTIVITY=scanned`` there is none: it would have to read the events for each question."""
+    if settings.activity != "kept":
+        clickhouse.run("schema/drop_freshness")
+        log.info("Nothing is kept of the source (WEB_ANALYTICS_ACTIVITY): there is no view %s.", FRESHNESS)
+        return
+    clickhouse.run(
+        "schema/create_freshness",
+        {
+            "source": settings.source,
+            "date_start": settings.partitions_start_date,
+            "settling_minutes": settings.settling_minutes,
+            "min_daily_pageviews": settings.min_daily_pageviews,
+            "stale_min_events": settings.stale_min_events,
+        },
+        {"further_tables": [table.short_name for table in MORE_TABLES]},
+    )
+    if clickhouse.topology == "sharded":
+        clickhouse.run("schema/create_distributed", names={"table": FRESHNESS})

@@ -52,6 +52,7 @@ SAMPLE_NAMES = {
     "is_distributed": [False, True],
     "materialized_columns": [[], ["mat_$host", "mat_$pathname", "mat_utm_source"]],
     "tables": [["web_analytics_lock_20260101", "web_analytics_build_events"]],
+    "for_readers": [False],  # schema/create_freshness sets it
     "further_tables": [[], ["paths", "pages"]],
     "only_gaps": [False, True],
     "only_missing": [False, True],
@@ -115,6 +116,7 @@ SAMPLE_VALUES = {
     "run_id": "manual__2026-01-01T00:00:00+00:00",
     "seed": 1,
     "sessions": 1000,
+    "settling_minutes": 60,
     "shift_days": 4000,
     "states": ("missing", "stale"),
     "table_name": "web_pre_aggregated_stats",
@@ -186,10 +188,11 @@ def renderings(file: str) -> list[str]:
         f"{file} needs the names {unknown}: give them a sample in SAMPLE_NAMES of {Path(__file__).name}"
     )
     combinations = itertools.product(*(SAMPLE_NAMES[name] for name in names))
-    return [
+    rendered = (
         sql.render(file.removesuffix(".sql"), dict(zip(names, values, strict=True)))
         for values in combinations
-    ]
+    )
+    return list(dict.fromkeys(rendered))
 
 
 def header_of(text: str) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.detection.model import TABLES, Model, Row
 from tests.detection.test_kept_activity import a_week_ago
 from tests.support import Source, at, examples, found_gaps, session_id
+from web_analytics import schema
 from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse.connection import teams_table
 from web_analytics.detection import activity
@@ -126,6 +127,19 @@ class World:
         }
         return {key: pair for key, pair in found.items() if set(pair) != {"idle"}}
 
+    def told_to_readers(self) -> dict[tuple[int, date], tuple[str, ...]]:
+        found = self.source.clickhouse.client.execute(
+            "SELECT team_id, date, groupArray((table, state)) FROM web_pre_aggregated_freshness "
+            "WHERE team_id IN %(teams)s AND date >= %(start)s AND date < %(end)s GROUP BY team_id, date",
+            {"teams": TEAMS, "start": self.range.start, "end": self.range.end},
+        )
+        told = {(team, day): dict(states) for team, day, states in found}
+        pairs = {
+            key: tuple(states[f"web_pre_aggregated_{table}"] for table in TABLES)
+            for key, states in told.items()
+        }
+        return {key: pair for key, pair in pairs.items() if set(pair) != {"idle"}}
+
     def agree(self) -> None:
         """At once where the source is scanned; where it is kept, with the weekly scan at the latest."""
         wanted = self.wanted()
@@ -141,6 +155,7 @@ class World:
         self.refresh()
         assert self.states(self.settings) == wanted, "kept, and what came since"
         assert self.states(self.settings, may_be_behind=True) == wanted, "kept"
+        assert self.told_to_readers() == wanted, "what dashboards are told"
         of_missing = self.ask("detection/missing", self.settings, kinds=(MISSING,), may_be_behind=True)
         assert {
             (row["team_id"], row["partition_date"], table)
@@ -188,6 +203,7 @@ def world(source, days):
             source.clickhouse.client.execute(f"TRUNCATE TABLE {table}")
         environment = {f"WEB_ANALYTICS_{name.upper()}": str(value) for name, value in values.items()}
         values.pop("bucket_minutes", None)
+        schema.create_freshness_view(source.clickhouse, Settings.load(environment))
         return World(source, Settings.load(environment), Model(**values), days(5)[3:])
 
     return begin

@@ -152,8 +152,8 @@ def test_a_weekly_scan_that_broke_off_begins_anew(source, settings, days):
     assert activity.known_range(source.clickhouse, settings).is_due_for_reconciliation
 
 
-def a_week_ago(source) -> None:
-    """As if everything so far had been scanned eight days ago."""
+def a_week_ago(source, ago: timedelta = timedelta(days=8)) -> None:
+    """As if everything so far had been scanned eight days ago, or so much earlier."""
     execute = source.clickhouse.client.execute
     rows = execute("SELECT * FROM web_analytics_activity_scans")
     names = [
@@ -166,7 +166,7 @@ def a_week_ago(source) -> None:
     execute("TRUNCATE TABLE web_analytics_activity_scans")
     execute(
         "INSERT INTO web_analytics_activity_scans VALUES",
-        [(*row[:position], row[position] - timedelta(days=8), *row[position + 1 :]) for row in rows],
+        [(*row[:position], row[position] - ago, *row[position + 1 :]) for row in rows],
     )
 
 

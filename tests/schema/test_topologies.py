@@ -20,6 +20,7 @@ NAMES = {
     "dictionary": "web_pre_aggregated_teams_dict",
     "database": "analytics",
     "with_credentials": False,
+    "further_tables": [],
 }
 
 

@@ -11,10 +11,12 @@
 -- Parameters: date_start, date_end, min_daily_pageviews, stale_min_events. External table selected_teams (team_id).
 --   further_tables: short names of the tables beside these two, which are compared with them;
 --   activity_is_kept: from web_analytics_activity, else from a scan of the source; with_new, since: see
---   detection/kept_activity.sql; only_gaps: without team-days whose rows are all right; is_short_range: at most so many days
+--   detection/kept_activity.sql; for_readers: of all teams and days from date_start on, so that whoever asks limits them
+--   (schema/create_freshness.sql); only_gaps: without team-days whose rows are all right; is_short_range: at most so many days
 --   that the teams of each, also those that are not selected, can be held as sets.
 -- Columns: team_id, partition_date, stats_state, bounces_state, source_pageviews, newest_ingested_at,
---   stats_rows_are_gone, bounces_rows_are_gone (a build has stored rows, and the table has none).
+--   stats_rows_are_gone, bounces_rows_are_gone (a build has stored rows, and the table has none); for_readers also
+--   stats_built_at, bounces_built_at (1970 where no build has).
 -- Four sources give rows of one narrow form that are aggregated once:
 --   marks is a set of bits. 1 and 2: the table has rows; 4 and 8: the ledger has an entry for it; 16 and 32: an entry with
 --     rows; of each further table, from 64 on: it has rows, and an entry with rows.
@@ -23,6 +25,13 @@
 --   event_count and fingerprint are those of the events of the source less those that the build has read: both are 0
 --     where these are the same events.
 {% set further = further_tables %}
+{% set for_readers = for_readers | default(false) %}
+{# What a condition on the columns of the view becomes: it reaches the primary key of each table by itself. #}
+{% macro in_range(day) -%}
+{{ day }} >= %(date_start)s
+{%- if not for_readers %} AND {{ day }} < %(date_end)s
+              AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams){% endif %}
+{%- endmacro %}
 {% macro mark(number) %}{{ number if number < 3 else 4 ** number }}{% endmacro %}
 {% set further_rows = namespace(bits=0) %}
 {% for table in further %}{% set further_rows.bits = further_rows.bits + 64 * 4 ** loop.index0 %}{% endfor %}
@@ -60,7 +69,10 @@ SELECT
     source_pageviews,
     newest_ingested_at,
     bitAnd(marks, 17) = 16 AS stats_rows_are_gone,
-    bitAnd(marks, 34) = 32 AS bounces_rows_are_gone
+    bitAnd(marks, 34) = 32 AS bounces_rows_are_gone{% if for_readers %},
+    stats_built_at,
+    bounces_built_at{% endif %}
+
 FROM
 (
     SELECT
@@ -72,7 +84,10 @@ FROM
         sum(pageviews) AS source_pageviews,
         sum(events) AS event_count,
         sum(event_hash) AS fingerprint,
-        max(ingested_at) AS newest_ingested_at
+        max(ingested_at) AS newest_ingested_at{% if for_readers %},
+        maxIf(build_ended_at, bitAnd(mark, 4) != 0) AS stats_built_at,
+        maxIf(build_ended_at, bitAnd(mark, 8) != 0) AS bounces_built_at{% endif %}
+
     FROM
     (
         SELECT *
@@ -80,7 +95,7 @@ FROM
         (
             SELECT
                 team_id, partition_date, toUInt8(0) AS mark, toUInt64(0) AS build_hash, toUInt64(0) AS content,
-                pageviews, toInt64(events) AS events, fingerprint AS event_hash, newest_ingested_at AS ingested_at
+                pageviews, toInt64(events) AS events, fingerprint AS event_hash, newest_ingested_at AS ingested_at{{ ", " ~ never ~ " AS build_ended_at" if for_readers }}
             FROM
             (
 {% if activity_is_kept %}
@@ -93,10 +108,10 @@ FROM
             )
 {% for table in ["stats", "bounces"] + further %}
             UNION ALL
-            SELECT team_id, day, {{ mark(loop.index) }}, 0, {{ lane(loop.index, "stored") }}, 0, 0, 0, {{ never }}
+            SELECT team_id, day, {{ mark(loop.index) }}, 0, {{ lane(loop.index, "stored") }}, 0, 0, 0, {{ never }}{{ ", " ~ never if for_readers }}
             FROM
             (
-{% if is_short_range %}
+{% if is_short_range and not for_readers %}
                 SELECT team_id, YYYYMMDDToDate(_partition_value.1) AS day, sumMerge(pageviews_count_state) AS stored
                 FROM web_pre_aggregated_{{ table }}
                 -- Partitions are days, so the index alone keeps to the range. A condition that is checked for each
@@ -109,8 +124,7 @@ FROM
 {% else %}
                 SELECT team_id, toDate(period_bucket, 'UTC') AS day, sumMerge(pageviews_count_state) AS stored
                 FROM web_pre_aggregated_{{ table }}
-                WHERE period_bucket >= toDateTime(%(date_start)s, 'UTC') AND period_bucket < toDateTime(%(date_end)s, 'UTC')
-                  AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+                WHERE {{ in_range("day") }}
                 GROUP BY team_id, day
 {% endif %}
             )
@@ -149,16 +163,17 @@ FROM
                 0,
                 if(table_name = 'web_pre_aggregated_stats', -toInt64(source_events), 0),
                 if(table_name = 'web_pre_aggregated_stats', toUInt64(-toInt64(source_fingerprint)), 0),
-                {{ never }}
+                {{ never }}{{ ", if(build = '', " ~ never ~ ", built_at)" if for_readers }}
             FROM web_analytics_backfill_ledger FINAL
-            WHERE partition_date >= %(date_start)s AND partition_date < %(date_end)s
-              AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+            WHERE {{ in_range("partition_date") }}
               AND table_name IN ('web_pre_aggregated_stats', 'web_pre_aggregated_bounces'
 {%- for table in further %}, 'web_pre_aggregated_{{ table }}'{% endfor %})
         )
+{% if not for_readers %}
         -- Limits nothing: it brings the four sources into one stream, and with it one hash table instead of four
         -- that are merged, at a third of the memory and half of the time.
         LIMIT 9223372036854775807 BY ignore(team_id)
+{% endif %}
     )
     GROUP BY team_id, partition_date
 {% if only_gaps %}

@@ -29,6 +29,7 @@ GROUP BY partition_date, team_id, ingested_on
 {% else %}
 SELECT partition_date, team_id, pageviews, events, fingerprint, newest_ingested_at
 FROM web_analytics_activity FINAL
-WHERE partition_date >= %(date_start)s AND partition_date < %(date_end)s
+WHERE partition_date >= %(date_start)s{% if not for_readers | default(false) %} AND partition_date < %(date_end)s
   AND team_id IN (SELECT toUInt64(team_id) FROM selected_teams)
+{%- endif %}
 {% endif %}

@@ -1,4 +1,4 @@
--- What the role that runs web_analytics_setup may do: create and change this package's tables, the view and the
+-- What the role that runs web_analytics_setup may do: create and change this package's tables, views and
 -- dictionary, nothing else's. Prefixes (name*) need ClickHouse 24.10 or later.
 -- A view that is replaced is made under a name _tmp_replace_… first, at least in 26.7. The engines are asked about where the
 -- server's table_engines_require_grant is on.
@@ -12,6 +12,7 @@ GRANT
     CREATE TABLE, DROP TABLE, ALTER TABLE, TRUNCATE, INSERT ON {{ database }}.web_analytics_*,
     CREATE TABLE, DROP TABLE, ALTER TABLE, INSERT ON {{ database }}.web_pre_aggregated_*,
     CREATE VIEW, DROP VIEW ON {{ database }}.web_analytics_*,
+    CREATE VIEW, DROP VIEW ON {{ database }}.web_pre_aggregated_*,
     DROP TABLE ON {{ database }}._tmp_replace_*,
     CREATE DICTIONARY, DROP DICTIONARY, dictGet ON {{ database }}.web_pre_aggregated_*,
     SYSTEM RELOAD DICTIONARY ON *.*,

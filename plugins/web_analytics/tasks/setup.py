@@ -51,6 +51,12 @@ def create_source_view() -> None:
         schema.create_source_view(clickhouse, settings)
 
 
+def create_freshness_view() -> None:
+    settings = Settings.load()
+    with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
+        schema.create_freshness_view(clickhouse, settings)
+
+
 def create_pool() -> None:
     if not pools.ensure_pool():
         log.info("The pool %s was created by the scheduler when it started with this plugin.", pools.POOL)
