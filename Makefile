@@ -28,7 +28,7 @@ help:
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make screenshots           docs/pictures anew from the real page; needs Chromium"
 	@echo "make docs                  the documentation as a site, .site/html; a dead link fails"
-	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them"
+	@echo "make chaos TRIALS=200      faults at random instants; SEED=1 chooses them; SERVER=\"listener listener-http\""
 	@echo "make interleavings         every stop of every step; PART=3/24; STOPS=2 SAMPLES=5000 SEED=1: two at once; CASE=…: one"
 	@echo "make lint, make format     ruff, the layers of the package; make lock: constraints.txt from requirements*.txt"
 	@echo "make lint-js               types in the coverage page's scripts; needs npm"
@@ -105,13 +105,15 @@ test-contract: install
 	$(BIN)/python -m pytest -m "not slow" tests/clickhouse tests/build tests/detection tests/schema \
 		tests/tasks/test_cleanup_dag.py tests/tasks/test_validate_dag.py
 
-# The same and more on ClickHouse's own listener, native and over HTTP; npm fetches it.
+# The same and more on ClickHouse's own listener, native and over HTTP, which is killed at the end; npm fetches it.
 test-server: install
 	$(BIN)/python -m tests.servers $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse \
 		tests/build tests/detection tests/schema tests/rights tests/tasks tests/teams
 	$(BIN)/python -m tests.servers --http $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse/test_[chit]*.py \
 		tests/build/test_locks.py tests/schema tests/tasks/test_backfill_dag.py tests/tasks/test_cleanup_dag.py \
 		tests/tasks/test_validate_dag.py
+	$(BIN)/python -m tests.chaos --server listener listener-http --trials 6 --seed 12 \
+		--kinds kill_clickhouse kill_task
 
 # Two listeners as two shards.
 test-cluster: install
@@ -121,7 +123,8 @@ env:
 	$(PYTHON) bin/generate-env
 
 chaos: install
-	$(BIN)/python -m tests.chaos --trials $(or $(TRIALS),200) --seed $(or $(SEED),1)
+	$(BIN)/python -m tests.chaos --trials $(or $(TRIALS),200) --seed $(or $(SEED),1) \
+		$(if $(SERVER),--server $(SERVER))
 
 interleavings: install
 	$(BIN)/python -m tests.interleavings --stops $(or $(STOPS),1) --seed $(or $(SEED),1) \

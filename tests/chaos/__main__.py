@@ -18,10 +18,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.faults import KINDS, SCHEDULER_KIND
+from tests.chaos.faults import KINDS, KINDS_AROUND_STATEMENTS, SCHEDULER_KIND
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXPERIMENT_NAMES = ("no-lock", "no-verify", "async-delete", "async-delete-unchecked", "no-replace")
+SERVER_NAMES = ("embedded", "listener", "listener-http")
 START_SECONDS = 300
 SILENCE_SECONDS = 1380  # longer than a trial may take: then its worker itself hangs
 
@@ -32,12 +33,19 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, metavar="K", help="repeat trial K of the seed alone")
     parser.add_argument(
-        "--kinds", nargs="+", choices=[*KINDS, SCHEDULER_KIND], default=list(KINDS), help="only these faults"
+        "--kinds", nargs="+", choices=[*KINDS, SCHEDULER_KIND], default=[], help="only these faults"
+    )
+    parser.add_argument(
+        "--server",
+        nargs="+",
+        choices=SERVER_NAMES,
+        default=["embedded"],
+        help="ClickHouse's own listener, which can be killed, but no statement made to fail; several take turns",
     )
     parser.add_argument(
         "--without-scheduler", action="store_true", help="do not let every 40th trial kill a real scheduler"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="workers side by side")
+    parser.add_argument("--jobs", type=int, default=1, help="workers side by side, at least one a server")
     parser.add_argument("--home", type=Path, help="keep data and logs there instead of a temporary directory")
     parser.add_argument(
         "--experiment", choices=EXPERIMENT_NAMES, help="remove a safeguard and stop at the first failed trial"
@@ -49,7 +57,15 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="SHARE",
         help="let this share of queries fail",
     )
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    is_embedded = options.server == ["embedded"]
+    possible = KINDS if is_embedded else KINDS_AROUND_STATEMENTS
+    options.kinds = options.kinds or list(possible)
+    if refused := set(options.kinds) - {*possible, SCHEDULER_KIND}:
+        parser.error(f"--kinds {' '.join(sorted(refused))} need --server embedded")
+    if not is_embedded and (options.experiment or options.transient_failures):
+        parser.error("--experiment and --transient-failures need --server embedded")
+    return options
 
 
 def kinds_of_trials(options: argparse.Namespace, trials: int) -> list[tuple[int, str]]:
@@ -68,8 +84,8 @@ def kinds_of_trials(options: argparse.Namespace, trials: int) -> list[tuple[int,
 class WorkerProcess:
     """A worker and its trials. A worker that hangs or dies is replaced; the trial it was at has failed."""
 
-    def __init__(self, options: argparse.Namespace, home: Path, trials: list[tuple[int, str]]):
-        self._options, self._home, self._todo = options, home, list(trials)
+    def __init__(self, options: argparse.Namespace, home: Path, server: str, trials: list[tuple[int, str]]):
+        self._options, self._home, self._server, self._todo = options, home, server, list(trials)
         self._starts = 0
         self._start()
 
@@ -79,6 +95,7 @@ class WorkerProcess:
         home.mkdir(parents=True)
         command = [sys.executable, "-m", "tests.chaos.worker", "--home", str(home)]
         command += ["--seed", str(self._options.seed), "--trials", json.dumps(self._todo)]
+        command += ["--server", self._server]
         if self._options.experiment:
             command += ["--experiment", self._options.experiment]
         if self._options.transient_failures:
@@ -134,8 +151,13 @@ def run(options: argparse.Namespace, home: Path) -> bool:
     trials = kinds_of_trials(options, options.trials)
     if options.only is not None:
         trials = [kinds_of_trials(options, options.only + 1)[-1]]
-    jobs = min(options.jobs, len(trials))
-    workers = [WorkerProcess(options, home / f"worker_{i}", trials[i::jobs]) for i in range(jobs)]
+    workers = []
+    for server in options.server:
+        its_own = [each for each in trials if options.server[each[0] % len(options.server)] == server]
+        jobs = min(max(1, options.jobs // len(options.server)), len(its_own))
+        workers += [
+            WorkerProcess(options, home / f"{server}_{i}", server, its_own[i::jobs]) for i in range(jobs)
+        ]
     results: list[dict[str, Any]] = []
     try:
         while any(not worker.is_done for worker in workers):
@@ -173,7 +195,7 @@ def _print_trial(result: dict[str, Any], seed: int) -> None:
         flush=True,
     )
     if outcome == "FAILED":
-        print(f"  repeat it with --seed {seed} --only {result['number']}")
+        print(f"  repeat it with --seed {seed} --only {result['number']} and the same --server and --kinds")
         if result.get("error"):
             print(f"  {result['error']}")
         for name in ("differences", "leftovers"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,8 @@ KINDS = (
     "stall",
     "two_runs",
 )
+# Those that need nothing of the server but that it can be killed and started.
+KINDS_AROUND_STATEMENTS = ("kill_task", "kill_clickhouse", "cut", "stall", "two_runs")
 SCHEDULER_KIND = "kill_scheduler"  # rare: Airflow takes half a minute to start
 RECOVERIES = ("retry", "retry", "retry", "mark_failed", "forget")
 
@@ -51,17 +54,18 @@ class Scenario:
     two_runs: bool = False
 
 
-def draw(rng: random.Random, kind: str, seconds: float) -> Scenario:
+def draw(rng: random.Random, kind: str, seconds: float, kinds: Sequence[str] = KINDS) -> Scenario:
     """A scenario of this kind, now and then with a second fault of another.
 
     :param seconds: what an undisturbed run takes.
+    :param kinds: which ones the server can be harmed with.
     """
     if kind == SCHEDULER_KIND:
         return Scenario(kinds=[kind])
     scenario = Scenario(recovery=rng.choice(RECOVERIES), restart_delay=rng.choice([0, 0, 0.5, 2]))
     _add(rng, scenario, kind, seconds)
     if rng.random() < 0.2:
-        _add(rng, scenario, rng.choice([other for other in KINDS if other != kind]), seconds)
+        _add(rng, scenario, rng.choice([other for other in kinds if other != kind]), seconds)
     return scenario
 
 

@@ -1,4 +1,8 @@
-"""The processes around a trial: the faulty ClickHouse and the proxy before it."""
+"""The processes around a trial: ClickHouse, one of two, and the proxy before it.
+
+Both servers can be started, killed and started again on what they have stored. They say with which ``kinds`` of fault they
+can be harmed, and by which ``protocol`` runs come to their port ``entry``.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,9 @@ from typing import Any
 from clickhouse_driver import Client
 
 from embedded_clickhouse.process import EmbeddedClickHouse
+from tests.chaos.faults import KINDS, KINDS_AROUND_STATEMENTS
+from tests.servers.fetch import library
+from tests.servers.listener import Listener
 
 PATIENCE_SECONDS = 4  # the driver's send_receive_timeout; no statement of a trial is silent for so long
 STALL_SECONDS = 6
@@ -20,6 +27,12 @@ STALL_SECONDS = 6
 
 class FaultyClickHouse(EmbeddedClickHouse):
     """The server of tests/chaos/server.py; it keeps its port when it is started again."""
+
+    kinds, protocol = KINDS, "native"
+
+    @property
+    def entry(self) -> int:
+        return self.port
 
     def __init__(self, home: Path):
         super().__init__(home / "clickhouse", log_file=home / "clickhouse.log")
@@ -62,7 +75,42 @@ class FaultyClickHouse(EmbeddedClickHouse):
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def admin(self, database: str = "default") -> Client:
-        return Client(self.host, port=self.port, database=database, send_receive_timeout=30)
+        return _admin(self, database)
+
+
+class ListeningClickHouse(Listener):
+    """ClickHouse's own listener. No statement of it can be made to fail, so no plan changes anything."""
+
+    kinds = KINDS_AROUND_STATEMENTS
+
+    def __init__(self, home: Path, protocol: str):
+        super().__init__(home / "clickhouse", library())
+        self.protocol = protocol
+
+    @property
+    def entry(self) -> int:
+        return self.http_port if self.protocol == "http" else self.port
+
+    def plan(self, **_: Any) -> None: ...
+
+    def forget(self) -> None: ...
+
+    def struck(self) -> list[dict[str, Any]]:
+        return []
+
+    def admin(self, database: str = "default") -> Client:
+        return _admin(self, database)
+
+
+def _admin(server: EmbeddedClickHouse | Listener, database: str) -> Client:
+    return Client(server.host, port=server.port, database=database, send_receive_timeout=30)
+
+
+SERVERS = {
+    "embedded": FaultyClickHouse,
+    "listener": lambda home: ListeningClickHouse(home, "native"),
+    "listener-http": lambda home: ListeningClickHouse(home, "http"),
+}
 
 
 class ProxyProcess:
@@ -82,12 +130,16 @@ class ProxyProcess:
         self._process.wait(10)
 
 
-def airflow_connection(port: int, database: str) -> dict[str, Any]:
+def airflow_connection(port: int, database: str, protocol: str) -> dict[str, Any]:
     return {
         "conn_type": "clickhouse",
         "host": "127.0.0.1",
         "port": port,
         "login": "default",
         "schema": database,
-        "extra": {"send_receive_timeout": PATIENCE_SECONDS, "connect_timeout": PATIENCE_SECONDS},
+        "extra": {
+            "protocol": protocol,
+            "send_receive_timeout": PATIENCE_SECONDS,
+            "connect_timeout": PATIENCE_SECONDS,
+        },
     }

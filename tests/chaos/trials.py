@@ -13,7 +13,7 @@ from typing import Any
 from clickhouse_driver.errors import Error as DriverError
 
 from tests.chaos import faults, fixture, runs, scheduler
-from tests.chaos.servers import STALL_SECONDS, FaultyClickHouse, ProxyProcess, airflow_connection
+from tests.chaos.servers import SERVERS, STALL_SECONDS, ProxyProcess, airflow_connection
 
 ALL_KINDS = ["missing", "inconsistent", "stale", "orphan"]
 FURTHER_RUNS = 3
@@ -59,15 +59,24 @@ class TrialTimeout(BaseException):
 class Worker:
     """Runs trials one after the other with its own ClickHouse, proxy, Airflow home and forks.
 
+    :param server: which ClickHouse, of tests/chaos/servers.py.
     :param experiment: what to remove from the product, see tests/chaos/experiments.py.
     :param transient_share: the share of queries that fail transiently, instead of other faults.
     """
 
-    def __init__(self, checkout: Path, home: Path, seed: int, experiment=None, transient_share: float = 0.0):
+    def __init__(
+        self,
+        checkout: Path,
+        home: Path,
+        seed: int,
+        server: str = "embedded",
+        experiment=None,
+        transient_share: float = 0.0,
+    ):
         self.checkout, self.home, self.seed = checkout, home, seed
         self.experiment, self.transient_share = experiment, transient_share
         self.settings = None
-        self.clickhouse = FaultyClickHouse(home)
+        self.clickhouse = SERVERS[server](home)
         self.undisturbed_seconds = 0.0
 
     def __enter__(self) -> Worker:
@@ -76,10 +85,10 @@ class Worker:
         self.settings = Settings.load({})
         self.clickhouse.start()
         self.clickhouse.forget()
-        self.proxy = ProxyProcess(self.clickhouse.port)
+        self.proxy = ProxyProcess(self.clickhouse.entry)
         with self._database("warm_up") as database:
             world = self._create_fixture(database, random.Random(self.seed))
-            connection = airflow_connection(self.proxy.port, database)
+            connection = self.airflow_connection(database)
             runs.prepare(self.checkout, connection, world.conf)
             again = runs.Run(
                 self.checkout,
@@ -101,7 +110,7 @@ class Worker:
     def trial(self, number: int, kind: str) -> Result:
         """Never raises but for an interrupt: whatever goes wrong is in the result."""
         rng = random.Random(f"{self.seed}:{number}")
-        scenario = faults.draw(rng, kind, self.undisturbed_seconds)
+        scenario = faults.draw(rng, kind, self.undisturbed_seconds, self.clickhouse.kinds)
         seconds = SCHEDULER_TRIAL_SECONDS if kind == faults.SCHEDULER_KIND else TRIAL_SECONDS
         if self.experiment:
             scenario = self.experiment.scenario(rng)
@@ -136,6 +145,9 @@ class Worker:
             admin = self.clickhouse.admin()
             admin.execute(f"DROP DATABASE IF EXISTS {name} SYNC")
             admin.disconnect()
+
+    def airflow_connection(self, database: str) -> dict[str, Any]:
+        return airflow_connection(self.proxy.port, database, self.clickhouse.protocol)
 
     def _create_fixture(self, database: str, rng: random.Random, **options: Any) -> fixture.Fixture:
         with self.connect(database) as clickhouse:
@@ -216,7 +228,7 @@ class Trial:
             checkout=self.worker.checkout,
             run_id=f"trial_{self.result.number}_{number}",
             conf={**self.world.conf, **conf},
-            connection=airflow_connection(self.proxy.port, self.database),
+            connection=self.worker.airflow_connection(self.database),
             log=self.log,
             ttl_seconds=SHORT_TTL if self.scenario.recovery == "forget" and self.started else LONG_TTL,
             patch=self.worker.experiment.patch if self.worker.experiment else None,

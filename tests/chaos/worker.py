@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--trials", type=json.loads, required=True, help="[[number, kind], …]")
+    parser.add_argument("--server", default="embedded")
     parser.add_argument("--experiment", default="")
     parser.add_argument("--transient-failures", type=float, default=0.0)
     arguments = parser.parse_args()
@@ -28,7 +29,15 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what Airflow prints is not an answer
     experiment = EXPERIMENTS[arguments.experiment] if arguments.experiment else None
-    with Worker(CHECKOUT, arguments.home, arguments.seed, experiment, arguments.transient_failures) as worker:
+    worker = Worker(
+        CHECKOUT,
+        arguments.home,
+        arguments.seed,
+        arguments.server,
+        experiment,
+        arguments.transient_failures,
+    )
+    with worker:
         for number, kind in arguments.trials:
             print(json.dumps(worker.trial(number, kind).to_json()), file=answers, flush=True)
 

@@ -20,6 +20,8 @@ from xml.sax.saxutils import escape
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
+# PR_SET_PDEATHSIG of Linux: a suite that was killed leaves no server behind.
+SIGNAL_AT_PARENTS_DEATH = 1
 
 CONFIG = """<clickhouse>
     <users_config>{users}</users_config>
@@ -107,6 +109,9 @@ class Listener:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
+    def has_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
     def stop(self) -> None:
         """As a server is stopped; it has nothing to keep after that."""
         self._end(signal.SIGTERM)
@@ -148,8 +153,9 @@ def _answers(host: str, port: int) -> bool:
 
 
 def serve(library: str, path: str, port: str, http_port: str) -> None:
-    """Serves until the process is ended."""
+    """Serves until the process is ended, or the one that started it has ended."""
     os.environ["TZ"] = "UTC"
+    ctypes.CDLL(None).prctl(SIGNAL_AT_PARENTS_DEATH, signal.SIGKILL)
     wait = Path(path) / "wait"
     wait.unlink(missing_ok=True)
     os.mkfifo(wait)
