@@ -26,7 +26,7 @@ sys.path.insert(0, str(CHECKOUT / "plugins"))
 # After the lines above: what follows reads them when it is imported.
 from benchmarks import build as build_benchmark  # noqa: E402
 from benchmarks import detection as detection_benchmark  # noqa: E402
-from benchmarks import freshness, orchestration, publish, transport  # noqa: E402
+from benchmarks import freshness, orchestration, publish, scaling, transport  # noqa: E402
 from benchmarks.usage import process_usage  # noqa: E402
 from demo import sample_data  # noqa: E402
 from embedded_clickhouse.process import EmbeddedClickHouse  # noqa: E402
@@ -188,6 +188,14 @@ def measure_transport(settings: Settings, today: date, quick: bool) -> dict[str,
     return transport.measure(settings, today, sessions=sessions, days=12, rounds=rounds)
 
 
+def measure_scaling(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """A build of one, four and sixteen times the events, on one node and on two shards; needs npm."""
+    # About six events each: 600,000 a day, as the other parts have.
+    return scaling.measure(
+        settings, today, sessions_a_day=25_000 if quick else 100_000, rounds=2 if quick else 3
+    )
+
+
 PARTS = {
     "teams": measure_teams,
     "reader": measure_reader,
@@ -195,9 +203,10 @@ PARTS = {
     "run": measure_run,
     "events": measure_events,
     "transport": measure_transport,
+    "scaling": measure_scaling,
 }
 # What is measured only where it is asked for.
-BY_NAME = {"transport"}
+BY_NAME = {"transport", "scaling"}
 
 
 def main(arguments: list[str] | None = None) -> int:
