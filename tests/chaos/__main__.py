@@ -22,7 +22,7 @@ from tests.chaos.faults import KINDS, KINDS_AROUND_STATEMENTS, SCHEDULER_KIND
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EXPERIMENT_NAMES = ("no-lock", "no-verify", "async-delete", "async-delete-unchecked", "no-replace")
-SERVER_NAMES = ("embedded", "listener", "listener-http")
+SERVER_NAMES = ("embedded", "listener", "listener-http", "given")
 START_SECONDS = 300
 SILENCE_SECONDS = 1380  # longer than a trial may take: then its worker itself hangs
 
@@ -40,7 +40,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         nargs="+",
         choices=SERVER_NAMES,
         default=["embedded"],
-        help="ClickHouse's own listener, which can be killed, but no statement made to fail; several take turns",
+        help="another server, which can be killed, but no statement made to fail; several take turns",
     )
     parser.add_argument(
         "--without-scheduler", action="store_true", help="do not let every 40th trial kill a real scheduler"

@@ -47,12 +47,14 @@ def create(
     settings: Settings,
     rng: random.Random,
     states: tuple[str, ...] = (MISSING, MISSING, COMPLETE, STALE, STALE, IDLE),
+    login: tuple[str, str] = ("", ""),
 ) -> Fixture:
     """Fills an empty database.
 
     :param states: what the days of the selected teams are drawn from.
+    :param login: user and password, for the dictionary.
     """
-    set_up(clickhouse, settings)
+    set_up(clickhouse, settings, *login)
     newest = newest_closed_day(datetime.now(UTC), settings.settling)
     days = tuple(newest - timedelta(days=offset) for offset in range(rng.choice([2, 2, 3])))
     ids = rng.sample(range(1, 1000), TEAMS + OTHER_TEAMS)

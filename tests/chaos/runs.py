@@ -154,8 +154,6 @@ class Run:
         connection.REPEAT_PAUSES_SECONDS = tuple(
             pause * FIRST_DELAY_SECONDS / 10 for pause in connection.REPEAT_PAUSES_SECONDS
         )
-        # On a busy machine a statement that yields to everybody is silent for longer than a trial's connections wait.
-        connection.HEAVY_DEFAULTS.pop("os_thread_priority", None)
         Settings.lock_ttl = timedelta(seconds=self.ttl_seconds)
         # Below the rule's threshold a gap waits two days; here it has waited.
         os.environ["WEB_ANALYTICS_BACKFILL_MAX_GAP_AGE_HOURS"] = "0"

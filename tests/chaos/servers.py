@@ -1,7 +1,7 @@
-"""The processes around a trial: ClickHouse, one of two, and the proxy before it.
+"""The processes around a trial: ClickHouse, one of several kinds, and the proxy before it.
 
-Both servers can be started, killed and started again on what they have stored. They say with which ``kinds`` of fault they
-can be harmed, and by which ``protocol`` runs come to their port ``entry``.
+Each server can be started, killed and started again on what it has stored. It says with which ``kinds`` of fault it
+can be harmed, and by which ``protocol`` runs come to its port ``entry``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from clickhouse_driver import Client
 from embedded_clickhouse.process import EmbeddedClickHouse
 from tests.chaos.faults import KINDS, KINDS_AROUND_STATEMENTS
 from tests.servers.fetch import library
+from tests.servers.given import GivenServer
 from tests.servers.listener import Listener
 
 PATIENCE_SECONDS = 4  # the driver's send_receive_timeout; no statement of a trial is silent for so long
@@ -78,18 +79,18 @@ class FaultyClickHouse(EmbeddedClickHouse):
         return _admin(self, database)
 
 
-class ListeningClickHouse(Listener):
-    """ClickHouse's own listener. No statement of it can be made to fail, so no plan changes anything."""
+class Unplanned:
+    """A server of which no statement can be made to fail: no plan changes anything."""
 
-    kinds = KINDS_AROUND_STATEMENTS
-
-    def __init__(self, home: Path, protocol: str):
-        super().__init__(home / "clickhouse", library())
-        self.protocol = protocol
+    kinds, protocol = KINDS_AROUND_STATEMENTS, "native"
+    host: str
+    port: int
+    user: str
+    password: str
 
     @property
     def entry(self) -> int:
-        return self.http_port if self.protocol == "http" else self.port
+        return self.port
 
     def plan(self, **_: Any) -> None: ...
 
@@ -102,14 +103,59 @@ class ListeningClickHouse(Listener):
         return _admin(self, database)
 
 
-def _admin(server: EmbeddedClickHouse | Listener, database: str) -> Client:
-    return Client(server.host, port=server.port, database=database, send_receive_timeout=30)
+class ListeningClickHouse(Unplanned, Listener):
+    """ClickHouse's own listener."""
+
+    def __init__(self, home: Path, protocol: str):
+        super().__init__(home / "clickhouse", library())
+        self.protocol = protocol
+
+    @property
+    def entry(self) -> int:
+        return self.http_port if self.protocol == "http" else self.port
+
+
+class CommandedClickHouse(Unplanned, GivenServer):
+    """The one at CLICKHOUSE_TEST_URL, on this machine and by the native protocol, which two commands of the shell kill and
+    start: CHAOS_KILL and CHAOS_START, which returns when it is up."""
+
+    def __init__(self) -> None:
+        super().__init__(os.environ["CLICKHOUSE_TEST_URL"])
+        self._is_down = False
+
+    def start(self) -> None:
+        if self._is_down:
+            subprocess.run(os.environ["CHAOS_START"], shell=True, check=True, stdout=sys.stderr)
+        self._is_down = False
+
+    def kill(self) -> None:
+        subprocess.run(os.environ["CHAOS_KILL"], shell=True, check=True, stdout=sys.stderr)
+        self._is_down = True
+
+    def has_ended(self) -> bool:
+        return self._is_down
+
+    def stop(self) -> None:
+        """It is somebody else's."""
+        self.start()
+
+
+def _admin(server: EmbeddedClickHouse | Unplanned, database: str) -> Client:
+    return Client(
+        server.host,
+        port=server.port,
+        user=server.user,
+        password=server.password,
+        database=database,
+        send_receive_timeout=30,
+    )
 
 
 SERVERS = {
     "embedded": FaultyClickHouse,
     "listener": lambda home: ListeningClickHouse(home, "native"),
     "listener-http": lambda home: ListeningClickHouse(home, "http"),
+    "given": lambda home: CommandedClickHouse(),
 }
 
 
@@ -130,15 +176,17 @@ class ProxyProcess:
         self._process.wait(10)
 
 
-def airflow_connection(port: int, database: str, protocol: str) -> dict[str, Any]:
+def airflow_connection(server: EmbeddedClickHouse | Unplanned, port: int, database: str) -> dict[str, Any]:
+    """To a server by way of the proxy on ``port``."""
     return {
         "conn_type": "clickhouse",
         "host": "127.0.0.1",
         "port": port,
-        "login": "default",
+        "login": server.user,
+        "password": server.password,
         "schema": database,
         "extra": {
-            "protocol": protocol,
+            "protocol": server.protocol,
             "send_receive_timeout": PATIENCE_SECONDS,
             "connect_timeout": PATIENCE_SECONDS,
         },

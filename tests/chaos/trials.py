@@ -80,8 +80,12 @@ class Worker:
         self.undisturbed_seconds = 0.0
 
     def __enter__(self) -> Worker:
+        from web_analytics.clickhouse.connection import HEAVY_DEFAULTS
         from web_analytics.settings import Settings
 
+        # Here and in the runs, which are forked from this process: on a busy machine a statement that yields to everybody
+        # is silent for longer than connections wait.
+        HEAVY_DEFAULTS.pop("os_thread_priority", None)
         self.settings = Settings.load({})
         self.clickhouse.start()
         self.clickhouse.forget()
@@ -147,11 +151,12 @@ class Worker:
             admin.disconnect()
 
     def airflow_connection(self, database: str) -> dict[str, Any]:
-        return airflow_connection(self.proxy.port, database, self.clickhouse.protocol)
+        return airflow_connection(self.clickhouse, self.proxy.port, database)
 
     def _create_fixture(self, database: str, rng: random.Random, **options: Any) -> fixture.Fixture:
         with self.connect(database) as clickhouse:
-            return fixture.create(clickhouse, self.settings, rng, **options)
+            login = (self.clickhouse.user, self.clickhouse.password)
+            return fixture.create(clickhouse, self.settings, rng, login=login, **options)
 
     @contextlib.contextmanager
     def connect(self, database: str):
