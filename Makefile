@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-server test-cluster test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
+.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-server test-cluster test-replicas test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -24,6 +24,7 @@ help:
 	@echo "make test-contract         what needs nothing but a ClickHouse, on the one at CLICKHOUSE_TEST_URL"
 	@echo "make test-server           these and DAG runs on ClickHouse's own listener, native and over HTTP; needs npm"
 	@echo "make test-cluster          events on two shards, two of these listeners; needs npm"
+	@echo "make test-replicas         the contract, a killed replica and Keeper on a real cluster; needs Docker"
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make screenshots           docs/pictures anew from the real page; needs Chromium"
@@ -56,7 +57,7 @@ ui: install
 	$(BIN)/python -m demo ui $(if $(FRESH),--fresh)
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not screenshots and not engines and not packaging and not cluster" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not screenshots and not engines and not packaging and not cluster and not replicas" tests
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow tests
@@ -118,6 +119,20 @@ test-server: install
 # Two listeners as two shards.
 test-cluster: install
 	$(BIN)/python -m pytest -n 0 -m cluster tests/servers
+
+# Two shards of two replicas, three Keepers; needs Docker. After a failure they are left to be looked at, until the last line.
+CLUSTER := docker compose --file tests/cluster/compose.yaml
+test-replicas: export CLICKHOUSE_PASSWORD = cluster
+test-replicas: export CLUSTER_SECRET = cluster
+test-replicas: export CLICKHOUSE_TEST_URL = clickhouse://web_analytics:cluster@127.0.0.1:9011/default
+test-replicas: export CHAOS_KILL = $(CLUSTER) kill --signal KILL clickhouse-1-1
+test-replicas: export CHAOS_START = $(CLUSTER) up --detach --wait clickhouse-1-1
+test-replicas: install
+	$(CLUSTER) up --detach --wait
+	$(MAKE) test-contract
+	$(BIN)/python -m pytest -n 0 -m replicas tests/cluster
+	$(BIN)/python -m tests.chaos --server given --trials 10 --seed 12 --kinds kill_clickhouse kill_task
+	$(CLUSTER) down --volumes
 
 env:
 	$(PYTHON) bin/generate-env

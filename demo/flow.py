@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from demo import access_log, coverage, sample_data, ui, verification
-from demo.server import DemoServer, RunningServer
+from demo.server import RunningServer, server_of
 from web_analytics.build import steps
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.rules.partitions import ONE_DAY, DateRange, lookback, newest_closed_day
@@ -113,8 +113,9 @@ def _run(settings: Settings, log_path: Path | None) -> bool:
 def prepare(settings: Settings, log_path: Path | None = None) -> RunningServer:
     """A fresh server with schema, events and, for made-up events, a history with gaps."""
     (HOME / "last_run.json").unlink(missing_ok=True)
-    with _step("starting an embedded ClickHouse in .demo/clickhouse"):
-        server = DemoServer(HOME).start(fresh=True)
+    chosen = server_of(HOME)
+    with _step(f"starting {chosen.name}"):
+        server = chosen.start(fresh=True)
     with _connect(server) as clickhouse:
         with _step("creating PostHog's tables, empty"):
             sample_data.create_source(clickhouse)
@@ -183,8 +184,8 @@ def show_coverage() -> None:
 def serve(*, fresh: bool = False) -> RunningServer:
     """Leaves a server with data running: the one of the last demonstration, or one with fresh sample data, in which
     there are gaps."""
-    server = DemoServer(HOME)
-    if server.data_directory.exists() and not fresh:
+    server = server_of(HOME)
+    if server.has_data and not fresh:
         with _step("starting the embedded ClickHouse on the data of the last demonstration"):
             running = server.start(fresh=False)
     else:
@@ -201,7 +202,7 @@ def show_ui(*, fresh: bool = False) -> None:
 
 
 def stop() -> None:
-    stopped = DemoServer(HOME).stop()
+    stopped = server_of(HOME).stop()
     print(
         "The embedded ClickHouse is stopped."
         if stopped
@@ -350,7 +351,7 @@ def _show_coverage(
 
 
 def _running_server() -> RunningServer:
-    running = DemoServer(HOME).find()
+    running = server_of(HOME).find()
     if running is None:
         raise DemoFailed(
             "The demonstration's ClickHouse is not running; `python -m demo serve` starts it again."

@@ -13,13 +13,40 @@ from pathlib import Path
 from embedded_clickhouse.process import EmbeddedClickHouse
 
 STOP_SECONDS = 20
+# The Airflow connection, as an address, to an empty database of another ClickHouse that the demonstration may use.
+GIVEN = "DEMO_CLICKHOUSE"
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    pid: int
-    port: int
+    """:ivar pid: None, and no port, of a server that the demonstration has not started."""
+
+    pid: int | None
+    port: int | None
     connection_uri: str
+
+
+def server_of(home: Path) -> DemoServer | GivenServer:
+    """The one place where it is chosen: the given one, else the checkout's own."""
+    return GivenServer(os.environ[GIVEN]) if os.environ.get(GIVEN) else DemoServer(home)
+
+
+@dataclass(frozen=True)
+class GivenServer:
+    """A server that somebody else starts and stops."""
+
+    connection_uri: str
+    name: str = "the given ClickHouse"
+    has_data: bool = False
+
+    def find(self) -> RunningServer:
+        return RunningServer(None, None, self.connection_uri)
+
+    def start(self, *, fresh: bool) -> RunningServer:
+        return self.find()
+
+    def stop(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True)
@@ -27,6 +54,11 @@ class DemoServer:
     """The server of the checkout whose ``.demo`` directory is ``home``."""
 
     home: Path
+    name: str = "an embedded ClickHouse in .demo/clickhouse"
+
+    @property
+    def has_data(self) -> bool:
+        return self.data_directory.exists()
 
     @property
     def data_directory(self) -> Path:

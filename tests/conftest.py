@@ -8,7 +8,6 @@ import tempfile
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
@@ -32,21 +31,16 @@ for folder in (CHECKOUT, CHECKOUT / "plugins"):
         sys.path.insert(0, str(folder))
 
 
-class GivenServer:
-    """The ClickHouse at CLICKHOUSE_TEST_URL, with what the fixtures use of the embedded server's object; over HTTP where
-    the address says so."""
+# Fixtures through which a test depends on which ClickHouse is there.
+OF_A_SERVER = {"clickhouse_server", "acting_as"}
 
-    def __init__(self, address: str):
-        parts = urlsplit(address)
-        self.speaks_http = parts.scheme in ("http", "https")
-        self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 9000
-        self.user, self.password = unquote(parts.username or "default"), unquote(parts.password or "")
-        query = "&".join(filter(None, [f"protocol={parts.scheme}" if self.speaks_http else "", parts.query]))
-        self._query = f"?{query}" if query else ""
 
-    def uri(self, database: str) -> str:
-        login, password = quote(self.user, safe=""), quote(self.password, safe="")
-        return f"clickhouse://{login}:{password}@{self.host}:{self.port}/{database}{self._query}"
+def pytest_collection_modifyitems(config, items):
+    """On a given server only what depends on it is run; `make test` runs all else."""
+    if "CLICKHOUSE_TEST_URL" in os.environ:
+        others = [item for item in items if OF_A_SERVER.isdisjoint(item.fixturenames)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,6 +62,8 @@ def is_embedded() -> bool:
 def clickhouse_server(tmp_path_factory, is_embedded):
     """One ClickHouse for all tests: the one at CLICKHOUSE_TEST_URL, else the embedded one."""
     if not is_embedded:
+        from tests.servers.given import GivenServer
+
         yield GivenServer(os.environ["CLICKHOUSE_TEST_URL"])
         return
     from embedded_clickhouse.process import EmbeddedClickHouse

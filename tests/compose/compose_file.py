@@ -1,4 +1,4 @@
-"""Reads docker-compose.yaml as Docker Compose does: variables filled in, checked against the compose specification."""
+"""Reads a Compose file as Docker Compose does: variables filled in, checked against the compose specification."""
 
 from __future__ import annotations
 
@@ -46,12 +46,14 @@ def read_variables(env_file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def load(variables: Mapping[str, str]) -> dict[str, Any]:
+def load(variables: Mapping[str, str], file: Path | None = None) -> dict[str, Any]:
     """The services and volumes with these variables.
+
+    :param file: docker-compose.yaml unless told otherwise.
 
     :raises ValueError: the file is not what the compose specification allows.
     """
-    merged = yaml.safe_load(interpolate(COMPOSE_FILE.read_text(), variables))
+    merged = yaml.safe_load(interpolate((file or COMPOSE_FILE).read_text(), variables))
     PyCompose.from_yaml(yaml.safe_dump(merged)).validate()
     return merged
 

@@ -8,7 +8,7 @@ import pytest
 from clickhouse_driver import Client
 
 from demo.flow import DemoFailed, LastRun, alone
-from demo.server import DemoServer
+from demo.server import GIVEN, DemoServer, server_of
 
 
 @pytest.fixture
@@ -36,6 +36,16 @@ def test_start_find_keep_renew_and_stop(demo_server):
     renewed = demo_server.start(fresh=True)
     assert renewed.pid != again.pid
     assert Client("127.0.0.1", port=renewed.port).execute("EXISTS TABLE kept") == [(0,)]
+
+
+def test_a_server_that_is_given_is_used_and_left_running(demo_server, monkeypatch):
+    assert server_of(demo_server.home) == demo_server
+    monkeypatch.setenv(GIVEN, "clickhouse://default:@127.0.0.1:9/given?protocol=http")
+    given = server_of(demo_server.home)
+    assert given.start(fresh=True) == given.find()
+    assert given.find().connection_uri == "clickhouse://default:@127.0.0.1:9/given?protocol=http"
+    assert given.stop() is False
+    assert not demo_server.home.exists()
 
 
 def test_another_process_of_the_same_number_is_left_alone(demo_server):

@@ -43,7 +43,8 @@ RUN = {
     # What these run are tests.
     r"make test-compose": ("Makefile", "-m compose"),
     r"make (test-packaging|test-lowest)": (".github/workflows/ci.yaml", r"make \1"),
-    r"make (test-server|test-cluster)": (".github/workflows/ci.yaml", r"make \1"),
+    r"make (test-server|test-cluster|test-replicas)": (".github/workflows/ci.yaml", r"make \1"),
+    r"make chaos SERVER=.*": ("Makefile", "--server listener listener-http"),
     r"make docs": (".github/workflows/ci.yaml", "make docs"),
     r"make screenshots": (".github/workflows/ci.yaml", "make screenshots"),
     r"make test-matrix": (".github/workflows/ci.yaml", "make test-matrix LEGS="),

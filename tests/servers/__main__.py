@@ -1,4 +1,5 @@
-"""``python -m tests.servers [--http] COMMAND …`` runs a command with CLICKHOUSE_TEST_URL on a listener of its own."""
+"""``python -m tests.servers [--http] COMMAND …`` runs a command with CLICKHOUSE_TEST_URL on a listener of its own; it is also
+the ClickHouse of ``make demo``."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from demo.server import GIVEN
 from tests.servers.fetch import library
 from tests.servers.listener import Listener
 
@@ -27,9 +29,14 @@ def main(command: list[str]) -> int:
 
         # The listener's own database "default" is an overlay on files; a server has one like this.
         Client(server.host, port=server.port).execute(f"CREATE DATABASE {DATABASE} ENGINE = Atomic")
-        scheme, port = ("http", server.http_port) if over_http else ("clickhouse", server.port)
-        url = f"{scheme}://{server.user}:{server.password}@{server.host}:{port}/{DATABASE}"
-        environment = {**os.environ, "CLICKHOUSE_TEST_URL": url, LISTENER: str(library())}
+        protocol, port = ("http", server.http_port) if over_http else ("native", server.port)
+        address = f"{server.user}:{server.password}@{server.host}:{port}/{DATABASE}"
+        environment = {
+            **os.environ,
+            "CLICKHOUSE_TEST_URL": f"{'http' if over_http else 'clickhouse'}://{address}",
+            LISTENER: str(library()),
+            GIVEN: f"clickhouse://{address}?protocol={protocol}",
+        }
         return subprocess.run(command, env=environment).returncode
 
 
