@@ -5,6 +5,7 @@ Each test also writes the defective way, on the same data, and shows that the re
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -107,6 +108,33 @@ def test_defect_10_a_publication_that_stopped_between_the_tables_is_seen_and_fin
     steps.publish(source.clickhouse, settings, TASK, made, fresh)
     steps.release(source.clickhouse, made)
     assert states(source.clickhouse, settings, [day], [1]) == {(1, day): ("complete", "complete")}
+    assert differences_from_oracle(source.clickhouse, [day], [1]) == []
+
+
+def test_a_publishing_that_is_repeated_and_stops_between_the_tables_is_seen(
+    source, settings, days, monkeypatch
+):
+    """The try before had published both tables: only a name of each publishing tells that they are of two."""
+    day = days(1)[0]
+    source.visits([1], [day])
+    made, fresh = staged_and_inserted(source, settings, day, [1])
+    steps.publish(source.clickhouse, settings, TASK, made, fresh)
+    source.event(1, at(day, 20), ingested=at(day, 21))
+    replaced, replace_partition = [], steps.replace_partition
+
+    def replace_one(clickhouse, lock, table, assembled):
+        if replaced:
+            raise KeyboardInterrupt
+        replaced.append(table)
+        replace_partition(clickhouse, lock, table, assembled)
+
+    monkeypatch.setattr(steps, "replace_partition", replace_one)
+    with pytest.raises(KeyboardInterrupt):
+        steps.publish(source.clickhouse, settings, replace(TASK, try_number=2), made, fresh)
+    monkeypatch.undo()
+    steps.release(source.clickhouse, made)
+    assert states(source.clickhouse, settings, [day], [1]) == {(1, day): ("inconsistent", "inconsistent")}
+    build_partition(source.clickhouse, settings, day, [1])
     assert differences_from_oracle(source.clickhouse, [day], [1]) == []
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.support import leftovers
 from web_analytics.build import steps
+from web_analytics.errors import QueryFailed
+from web_analytics.rules.partitions import ONE_DAY
 
 
 @pytest.fixture
@@ -35,6 +37,20 @@ def test_it_ends_red(built, run_dag, dag_id, table):
     built.client.execute(f"RENAME TABLE elsewhere TO {table}")
     assert run_dag.clear_and_run(dag_id, first.run_id).state == "success"
     assert leftovers(built) == []
+
+
+def test_what_it_published_before_does_not_count(built, run_dag, days, monkeypatch):
+    conf = {"rebuild": True, "date_start": f"{days(2)[1]}", "date_end": f"{days(1)[0] + ONE_DAY}"}
+    first = run_dag("web_analytics_backfill", conf)
+    assert first.states["build_date.publish"] == ["success", "success"]
+
+    def broken(*arguments):
+        raise QueryFailed("build/fill_events", "", 62, "broken meanwhile")
+
+    monkeypatch.setattr(steps, "stage", broken)
+    again = run_dag.clear_and_run("web_analytics_backfill", first.run_id)
+    assert again.states["build_date.stage"] == ["failed", "failed"]
+    assert (again.state, again.states["summarise"]) == ("failed", ["failed"])
 
 
 def test_it_tells_the_cause_of_now(built, run_dag, caplog, monkeypatch):
