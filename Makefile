@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-server test-cluster test-replicas test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger clean
+.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-server test-cluster test-replicas test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger bench-peers clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -34,7 +34,9 @@ help:
 	@echo "make lint, make format     ruff, the layers of the package; make lock: constraints.txt from requirements*.txt"
 	@echo "make lint-js               types in the coverage page's scripts; needs npm"
 	@echo "make audit                 known vulnerabilities of the locked dependencies; asks the package index"
-	@echo "make bench                 benchmarks, or PART=teams|reader|freshness|run|events|transport; make bench-trigger: how soon a first backfill begins"
+	@echo "make bench                 benchmarks, or PART=teams|reader|freshness|run|events|transport"
+	@echo "make bench-trigger         how soon what a person asks for begins and is done; METADATA=postgres"
+	@echo "make bench-peers           the same days filled by this package, dbt and SQLMesh; needs npm and a package index"
 
 install: $(STAMP)
 
@@ -172,7 +174,10 @@ bench: install
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PART),--part $(PART))
 
 bench-trigger: install
-	$(BIN)/python -m benchmarks.trigger
+	$(BIN)/python -m benchmarks.trigger $(if $(METADATA),--metadata $(METADATA))
+
+bench-peers: install
+	$(BIN)/python -m benchmarks.peers
 
 clean: stop
-	rm -rf .venv .airflow .demo .bench .chaos .engines .listener
+	rm -rf .venv .airflow .demo .bench .chaos .engines .listener .peers

@@ -20,7 +20,7 @@ from demo import ui
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PARTS = ("api-server", "dag-processor", "triggerer", "scheduler")
-START_SECONDS = 180
+START_SECONDS = 300
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class AirflowApi:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"},
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             return json.load(response)
 
     def is_healthy(self) -> bool:

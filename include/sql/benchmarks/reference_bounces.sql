@@ -10,8 +10,9 @@ INSERT INTO {{ table }}
 {% include "benchmarks/reference_events.sql" %}
 SELECT
     {{ macros.common_columns | join(", ") }},
-    uniqState(person), uniqState(session_id), sumState(pageviews), sumState(bounces), sumState(duration),
-    sumState(toUInt64(1))
+    uniqState(person) AS persons_uniq_state, uniqState(session_id) AS sessions_uniq_state,
+    sumState(pageviews) AS pageviews_count_state, sumState(bounces) AS bounces_count_state,
+    sumState(duration) AS total_session_duration_state, sumState(toUInt64(1)) AS total_session_count_state
 FROM
 (
     SELECT

@@ -10,7 +10,9 @@ INSERT INTO {{ table }}
 {% include "benchmarks/reference_events.sql" %}
 SELECT
     {{ macros.common_columns | join(", ") }},
-    pathname, uniqState(person), uniqState(session_id), sumState(toUInt64(1))
+    pathname,
+    uniqState(person) AS persons_uniq_state,
+    uniqState(session_id) AS sessions_uniq_state, sumState(toUInt64(1)) AS pageviews_count_state
 FROM joined
 WHERE event IN {{ macros.pageview_events }}
 GROUP BY {{ macros.common_columns | join(", ") }}, pathname

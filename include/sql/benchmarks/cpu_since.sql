@@ -1,0 +1,9 @@
+-- CPU seconds that ClickHouse has spent on statements since an instant, and how many there were.
+-- Parameters: since. Columns: cpu_s, statements.
+SELECT
+    sum(ProfileEvents['OSCPUVirtualTimeMicroseconds']) / 1e6 AS cpu_s,
+    count() AS statements
+FROM system.query_log
+WHERE type != 'QueryStart'
+  AND is_initial_query
+  AND event_time_microseconds >= toDateTime64(%(since)s, 6, 'UTC')
