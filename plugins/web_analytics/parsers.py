@@ -82,6 +82,10 @@ def optional_identifier(text: str) -> str:
     return identifier(text) if text else ""
 
 
+def identifiers(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
 class Notifier(NamedTuple):
     """One of Airflow's notifiers, and what it is made with.
 

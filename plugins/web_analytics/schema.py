@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from web_analytics.clickhouse import sql
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.placement import SHARED_CATALOGS
 from web_analytics.errors import SchemaMismatch
 from web_analytics.settings import Settings
 from web_analytics.tables import BUILT_TABLES, MORE_TABLES
@@ -17,6 +18,17 @@ log = logging.getLogger(__name__)
 RELOADS = 10
 TEAMS_DICTIONARY = "web_pre_aggregated_teams_dict"
 FRESHNESS = "web_pre_aggregated_freshness"
+
+# Beside the targets: the statement that creates it, and its name.
+OTHER_TABLES = {
+    "teams": "web_pre_aggregated_teams",
+    "team_backfills": "web_analytics_team_backfills",
+    "backfill_ledger": "web_analytics_backfill_ledger",
+    "backfill_log": "web_analytics_backfill_log",
+    "backfill_plan": "web_analytics_backfill_plan",
+    "activity": "web_analytics_activity",
+    "activity_scans": "web_analytics_activity_scans",
+}
 
 # The columns a source view has to give, with the types that are accepted. Keep in step with docs/sources.md.
 SOURCE_COLUMNS = {
@@ -58,22 +70,16 @@ SOURCE_COLUMNS = {
 def create_tables(clickhouse: ClickHouse) -> None:
     """Targets, registry of teams, ledger, log, plans and activity."""
     # On a cluster another node may have tables of an earlier version.
-    all_new = clickhouse.topology == "single" and not clickhouse.query("schema/count_own_tables")[0]["tables"]
+    all_new = (
+        clickhouse.placement.has_one_node and not clickhouse.query("schema/count_own_tables")[0]["tables"]
+    )
     for table in BUILT_TABLES:
         clickhouse.run(f"schema/create_{table.short_name}", names={"table": table.name})
-        if clickhouse.topology == "sharded":
+        if clickhouse.placement.topology.sharded:
             clickhouse.run("schema/create_distributed", names={"table": table.name})
         if clickhouse.brings_back_replaced_parts:
             clickhouse.run("schema/shorten_old_parts_lifetime", names={"table": table.name})
-    for statement in (
-        "teams",
-        "team_backfills",
-        "backfill_ledger",
-        "backfill_log",
-        "backfill_plan",
-        "activity",
-        "activity_scans",
-    ):
+    for statement in OTHER_TABLES:
         clickhouse.run(f"schema/create_{statement}")
     check_registry(clickhouse)
     migrate(clickhouse, all_new)
@@ -89,17 +95,64 @@ def check_registry(clickhouse: ClickHouse) -> None:
         )
 
 
-def check_one_node(host_names: Iterable[str]) -> None:
+def check_one_node(nodes: Iterable[str]) -> None:
     """The tables of a build and its lock live on the node that the connection leads to.
 
-    :param host_names: which node answered, on several connections.
+    :param nodes: which node answered, on several connections.
     :raises SchemaMismatch: they are not the same.
     """
-    found = sorted(set(host_names))
+    found = sorted(set(nodes))
     if len(found) > 1:
         raise SchemaMismatch(
             f"The connection leads to several nodes ({', '.join(found)}); name one of them as its host, "
             "not a load balancer (docs/scaling.md)."
+        )
+
+
+def check_catalog(clickhouse: ClickHouse) -> None:
+    """Whether the database suits the topology.
+
+    :raises SchemaMismatch: it has several nodes and the topology one, or it has several shards.
+    """
+    engine = clickhouse.database_engine
+    if engine in SHARED_CATALOGS and clickhouse.placement.has_one_node:
+        raise SchemaMismatch(
+            f"The connection's database is of the engine {engine}, so its tables are on several nodes; set "
+            "WEB_ANALYTICS_TOPOLOGY to replicated (docs/scaling.md)."
+        )
+    if engine == "Replicated" and (shards := clickhouse.query("schema/count_shards")[0]["shards"]) > 1:
+        raise SchemaMismatch(
+            f"The connection's database is one Replicated database over {shards} shards, each of which would publish "
+            "what another has built; make a Replicated database for each shard (docs/scaling.md)."
+        )
+
+
+def check_all_nodes(clickhouse: ClickHouse) -> None:
+    """Whether tables that are made node by node are on every node of the cluster.
+
+    :raises SchemaMismatch: one of them lacks some.
+    """
+    sharded = clickhouse.placement.topology.sharded
+    expected = {
+        "web_analytics_schema_migrations",
+        *OTHER_TABLES.values(),
+        *(
+            f"{prefix}{table.name}"
+            for table in BUILT_TABLES
+            for prefix in ("", "distributed_")[: 1 + sharded]
+        ),
+    }
+    missing = {
+        row["node"]: sorted(expected - set(row["tables"]))
+        for row in clickhouse.query("schema/list_tables_of_nodes")
+        if not expected <= set(row["tables"])
+    }
+    if missing:
+        cluster = clickhouse.placement.cluster
+        lacks = "; ".join(f"{node} lacks {', '.join(tables)}" for node, tables in missing.items())
+        raise SchemaMismatch(
+            f"Of the cluster {cluster} {lacks}. Name a connection to each node in WEB_ANALYTICS_NODE_CONN_IDS and run "
+            "web_analytics_setup again (docs/scaling.md)."
         )
 
 

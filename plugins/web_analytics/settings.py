@@ -18,11 +18,11 @@ from typing import Any
 from web_analytics import parsers, regions
 from web_analytics.clickhouse import sql
 from web_analytics.clickhouse.connection import CORRECTNESS_SETTINGS
+from web_analytics.clickhouse.placement import TOPOLOGIES, Placement, cluster_name
 from web_analytics.errors import BadSetting
 from web_analytics.parsers import Notifier
 
 BUCKET_MINUTES = (60, 30, 15)
-TOPOLOGIES = ("single", "replicated", "sharded")
 MAX_TEAM_BACKFILL_DAYS = 30
 STRATEGIES = Path(__file__).parent / "teams" / "strategies"
 
@@ -224,8 +224,21 @@ class Settings:
         "TOPOLOGY",
         "single",
         parsers.one_of(*TOPOLOGIES),
-        "how the tables are created: on one node, replicated over the nodes of a cluster, or on each of its shards "
-        "(docs/scaling.md)",
+        "how the tables are created: on one node, replicated over the nodes of a cluster, or on each of its shards, "
+        "with replicas or without (docs/scaling.md)",
+    )
+    cluster: str = _setting(
+        "CLUSTER",
+        "{cluster}",
+        (cluster_name, "the name of a cluster, or in braces the name of a macro of the server"),
+        "the cluster of every topology but `single`",
+    )
+    node_conn_ids: tuple[str, ...] = _setting(
+        "NODE_CONN_IDS",
+        "",
+        (parsers.identifiers, "a comma-separated list of ids of Airflow connections"),
+        "a connection to each node of the cluster, through which `web_analytics_setup` makes the tables node by node; "
+        "empty: `ON CLUSTER` does",
     )
     queue: str = _setting(
         "QUEUE",
@@ -335,6 +348,12 @@ class Settings:
                 values["alert_email_conn_id"],
                 "the id of an Airflow connection, together with addresses in WEB_ANALYTICS_ALERT_EMAIL_TO",
             )
+        if values["node_conn_ids"] and values["topology"] == "single":
+            raise BadSetting(
+                "WEB_ANALYTICS_NODE_CONN_IDS",
+                ",".join(values["node_conn_ids"]),
+                "nothing where WEB_ANALYTICS_TOPOLOGY is single",
+            )
         return cls(**values)
 
     @classmethod
@@ -352,6 +371,10 @@ class Settings:
         environment = os.environ if environment is None else environment
         [found] = [each.metadata for each in fields(cls) if each.name == name]
         return parsers.peek(environment, found["variable"], found["default"], found["parse"])
+
+    @property
+    def placement(self) -> Placement:
+        return Placement(self.topology, self.cluster, self.node_conn_ids)
 
     @property
     def settling(self) -> timedelta:

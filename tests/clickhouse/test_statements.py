@@ -60,7 +60,11 @@ SAMPLE_NAMES = {
     "only_selected": [False, True],
     "people_are_merged": [False, True],
     "stored": [False, True],
-    "topology": ["single", "replicated", "sharded"],
+    # where the tables are: tests/schema/test_topologies.py looks at what comes of it
+    "cluster": ["two", "{cluster}"],
+    "ddl_on_cluster": [False, True],
+    "keeper_path": [False, True],
+    "replicated": [False, True],
     "with_credentials": [False, True],
     "with_new": [False, True],
     "with_people": [False, True],
@@ -174,7 +178,12 @@ def names_of(file: str) -> set[str]:
 
 
 # Files that are only parts of others. A part that is a whole query, such as detection/coverage.sql, is checked as one.
-FRAGMENTS = {"macros.sql", "schema/dimension_columns.sql", "benchmarks/reference_events.sql"}
+FRAGMENTS = {
+    "macros.sql",
+    "schema/dimension_columns.sql",
+    "schema/lasting.sql",
+    "benchmarks/reference_events.sql",
+}
 # What PostgreSQL executes; tests/teams does so.
 FOR_POSTGRESQL = {file for file in ALL_FILES if file.startswith("teams/posthog_db/")}
 STATEMENTS = [file for file in ALL_FILES if file not in FRAGMENTS | FOR_POSTGRESQL]

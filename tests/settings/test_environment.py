@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support import examples, refusal
 from web_analytics.clickhouse.connection import CORRECTNESS_SETTINGS
+from web_analytics.clickhouse.placement import TOPOLOGIES, Placement
 from web_analytics.errors import BadSetting
 from web_analytics.settings import Settings, settings_table
 
@@ -40,6 +41,8 @@ DEFAULTS = {
     "WEB_ANALYTICS_SQL_DIR": "",
     "WEB_ANALYTICS_CLICKHOUSE_CONN_ID": "clickhouse_default",
     "WEB_ANALYTICS_TOPOLOGY": "single",
+    "WEB_ANALYTICS_CLUSTER": "{cluster}",
+    "WEB_ANALYTICS_NODE_CONN_IDS": (),
     "WEB_ANALYTICS_DEPLOYMENT": "",
     "WEB_ANALYTICS_REGIONS": (),
     "WEB_ANALYTICS_QUEUE": "",
@@ -84,7 +87,9 @@ ACCEPTED = {
     "SOURCE": {"posthog": "posthog"},
     "SQL_DIR": {"/": "/"},
     "CLICKHOUSE_CONN_ID": {"other-connection": "other-connection"},
-    "TOPOLOGY": {"single": "single", "replicated": "replicated", "sharded": "sharded"},
+    "TOPOLOGY": {name: name for name in TOPOLOGIES},
+    "CLUSTER": {"two": "two", "{my_cluster}": "{my_cluster}", "a-b": "a-b"},
+    "NODE_CONN_IDS": {},  # only together with a topology: below
     "REGIONS": {"eu": ("eu",), "eu, us1,eu": ("eu", "us1")},
     "QUEUE": {"heavy": "heavy"},
     "CLICKHOUSE_SETTINGS": {
@@ -143,6 +148,7 @@ REFUSED = {
     "TOP_TEAMS_LIMIT": ["0", "101", *NOT_A_NUMBER],
     "ROLLOUT_PERCENT": ["-1", "101", "50%", *NOT_A_NUMBER],
     "TOPOLOGY": ["cluster", "Single", "single,sharded", "2"],
+    "CLUSTER": ["{", "{a", "a}", "a b", "'a'", "a;b", "1", "{a-b}", "a.b"],
     "REGIONS": ["EU", "eu west", "eu;us", "1eu", "eu__west", "a" * 21],
     "SQL_DIR": ["/no/such/folder", __file__],
     "SOURCE": ["nothing_of_this_name", "../schema/create_teams", "posthog.sql", "schema/create_teams", "a b"],
@@ -215,6 +221,17 @@ def test_a_setting_that_correctness_needs_cannot_be_given(name):
         BadSetting, match="WEB_ANALYTICS_CLICKHOUSE_SETTINGS.*none of them fixed by the package"
     ):
         Settings.load({"WEB_ANALYTICS_CLICKHOUSE_SETTINGS": f'{{"max_threads": 1, "{name}": 1}}'})
+
+
+def test_nodes_are_named_where_there_are_several():
+    several = {
+        "WEB_ANALYTICS_TOPOLOGY": "sharded",
+        "WEB_ANALYTICS_CLUSTER": "two",
+        "WEB_ANALYTICS_NODE_CONN_IDS": "one, other,one",
+    }
+    assert Settings.load(several).placement == Placement("sharded", "two", ("one", "other"))
+    with pytest.raises(BadSetting, match="NODE_CONN_IDS is 'one,other'; accepted: nothing where"):
+        Settings.load({**several, "WEB_ANALYTICS_TOPOLOGY": "single"})
 
 
 @given(variable=st.sampled_from(sorted(VARIABLES)), text=st.text(max_size=30))

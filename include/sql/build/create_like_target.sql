@@ -2,7 +2,7 @@
 -- whole definition would ask Keeper for the target's own path.
 -- Parameters: none.
 CREATE TABLE IF NOT EXISTS {{ table }} AS {{ target }}
-{% if topology != "single" %}
+{% if replicated %}
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMMDD(period_bucket)
 PRIMARY KEY ({{ primary_key | join(", ") }})

@@ -1,4 +1,5 @@
 -- 1.0.0: the number of source rows that a build read, which the threshold of stale days needs.
 -- Parameters: none.
-ALTER TABLE web_analytics_backfill_ledger{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+{% import "schema/lasting.sql" as lasting with context %}
+ALTER TABLE web_analytics_backfill_ledger{{ lasting.on_cluster }}
     ADD COLUMN IF NOT EXISTS source_events UInt64 COMMENT 'rows of the source, of any kind, when it was read' AFTER newest_ingested_at

@@ -1,4 +1,5 @@
 -- 1.0.0: people search a team by its name.
 -- Parameters: none.
-ALTER TABLE web_pre_aggregated_teams{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+{% import "schema/lasting.sql" as lasting with context %}
+ALTER TABLE web_pre_aggregated_teams{{ lasting.on_cluster }}
     ADD COLUMN IF NOT EXISTS name String DEFAULT '' COMMENT 'for people; ids alone tell teams apart' AFTER enabled_by

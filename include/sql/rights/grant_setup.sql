@@ -7,6 +7,8 @@ GRANT
     SELECT ON {{ database }}.*,
     SELECT ON system.tables,
     SELECT ON system.columns,
+    SELECT ON system.databases,
+    SELECT ON system.clusters,
     SELECT ON system.processes,
     SELECT ON system.settings,
     CREATE TABLE, DROP TABLE, ALTER TABLE, TRUNCATE, INSERT ON {{ database }}.web_analytics_*,

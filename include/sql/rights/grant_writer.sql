@@ -5,6 +5,7 @@ GRANT
     SELECT ON {{ database }}.*,
     SELECT ON system.tables,
     SELECT ON system.columns,
+    SELECT ON system.databases,
     SELECT ON system.parts,
     SELECT ON system.processes,
     SELECT ON system.settings,

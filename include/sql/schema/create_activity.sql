@@ -2,7 +2,8 @@
 -- source holds. Each scan of the source covers whole days of ingestion, so the row of the newest scan holds and
 -- a repeated scan changes nothing. Teams that are not enabled are kept too: enabling one needs no scan.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_analytics_activity{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+{% import "schema/lasting.sql" as lasting with context %}
+CREATE TABLE IF NOT EXISTS web_analytics_activity{{ lasting.on_cluster }}
 (
     partition_date Date,
     team_id UInt64,
@@ -13,6 +14,6 @@ CREATE TABLE IF NOT EXISTS web_analytics_activity{{ " ON CLUSTER '{cluster}'" if
     newest_ingested_at DateTime64(6, 'UTC'),
     scanned_at DateTime64(6, 'UTC') COMMENT 'when the scan began'
 )
-ENGINE = {{ "Replicated" if topology != "single" }}ReplacingMergeTree(scanned_at)
+ENGINE = {{ lasting.engine("ReplacingMergeTree", "scanned_at") }}
 PARTITION BY toYYYYMM(partition_date)
 ORDER BY (partition_date, team_id, ingested_on)

@@ -1,6 +1,7 @@
 -- Creates the history of the scans that keep web_analytics_activity: what it covers is the union of them.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_analytics_activity_scans{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+{% import "schema/lasting.sql" as lasting with context %}
+CREATE TABLE IF NOT EXISTS web_analytics_activity_scans{{ lasting.on_cluster }}
 (
     source LowCardinality(String) COMMENT 'WEB_ANALYTICS_SOURCE; what another source gave does not count',
     kind LowCardinality(String) COMMENT 'refresh, extension or reconciliation',
@@ -11,5 +12,5 @@ CREATE TABLE IF NOT EXISTS web_analytics_activity_scans{{ " ON CLUSTER '{cluster
     rows_read UInt64,
     seconds Float64
 )
-ENGINE = {{ "Replicated" if topology != "single" }}MergeTree
+ENGINE = {{ lasting.engine("MergeTree") }}
 ORDER BY (source, scanned_at)

@@ -1,7 +1,8 @@
 -- Creates the ledger: for each (partition, team, table) the build that its rows come from. The newest
 -- built_at holds. row_count 0 records that a build found nothing to store.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_analytics_backfill_ledger{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+{% import "schema/lasting.sql" as lasting with context %}
+CREATE TABLE IF NOT EXISTS web_analytics_backfill_ledger{{ lasting.on_cluster }}
 (
     table_name LowCardinality(String),
     partition_date Date,
@@ -18,6 +19,6 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_ledger{{ " ON CLUSTER '{cluste
     run_id String,
     query_id String
 )
-ENGINE = {{ "Replicated" if topology != "single" }}ReplacingMergeTree(built_at)
+ENGINE = {{ lasting.engine("ReplacingMergeTree", "built_at") }}
 PARTITION BY toYYYYMM(partition_date)
 ORDER BY (partition_date, team_id, table_name)

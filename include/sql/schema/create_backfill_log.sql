@@ -1,6 +1,7 @@
 -- Creates the append-only history: decisions, attempts, validations and all else that `kind` names.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_analytics_backfill_log{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+{% import "schema/lasting.sql" as lasting with context %}
+CREATE TABLE IF NOT EXISTS web_analytics_backfill_log{{ lasting.on_cluster }}
 (
     logged_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'),
     kind LowCardinality(String)
@@ -23,6 +24,6 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_log{{ " ON CLUSTER '{cluster}'
     query_id String,
     details String COMMENT 'JSON: the numbers behind a decision, what an attempt built'
 )
-ENGINE = {{ "Replicated" if topology != "single" }}MergeTree
+ENGINE = {{ lasting.engine("MergeTree") }}
 PARTITION BY toYYYYMM(logged_at)
 ORDER BY (kind, logged_at)

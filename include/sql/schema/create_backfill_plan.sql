@@ -1,7 +1,8 @@
 -- Creates the plans: which teams of which partition a detection found, in which state. Keyed by detection, so
 -- that a repeated detection never mixes with its predecessor. Kept for 30 days.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_analytics_backfill_plan{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+{% import "schema/lasting.sql" as lasting with context %}
+CREATE TABLE IF NOT EXISTS web_analytics_backfill_plan{{ lasting.on_cluster }}
 (
     plan_id String,
     partition_date Date,
@@ -11,7 +12,7 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_plan{{ " ON CLUSTER '{cluster}
     source_pageviews UInt64,
     planned_at DateTime('UTC') DEFAULT now('UTC')
 )
-ENGINE = {{ "Replicated" if topology != "single" }}MergeTree
+ENGINE = {{ lasting.engine("MergeTree") }}
 PARTITION BY toYYYYMM(planned_at)
 ORDER BY (plan_id, partition_date, team_id)
 TTL planned_at + INTERVAL 30 DAY

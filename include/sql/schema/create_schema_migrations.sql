@@ -1,9 +1,10 @@
 -- Creates the list of the migrations that were run on this database.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_analytics_schema_migrations{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+{% import "schema/lasting.sql" as lasting with context %}
+CREATE TABLE IF NOT EXISTS web_analytics_schema_migrations{{ lasting.on_cluster }}
 (
     migration String COMMENT 'the name of a file in include/sql/migrations',
     migrated_at DateTime('UTC') DEFAULT now('UTC')
 )
-ENGINE = {{ "Replicated" if topology != "single" }}MergeTree
+ENGINE = {{ lasting.engine("MergeTree") }}
 ORDER BY migration

@@ -1,7 +1,8 @@
 -- Creates the registry of teams: the newest version of a team's row holds. Written by the API, read by the
 -- strategy teams_table and by the dictionary web_pre_aggregated_teams_dict.
 -- Parameters: none.
-CREATE TABLE IF NOT EXISTS web_pre_aggregated_teams{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+{% import "schema/lasting.sql" as lasting with context %}
+CREATE TABLE IF NOT EXISTS web_pre_aggregated_teams{{ lasting.on_cluster }}
 (
     team_id UInt64,
     enabled Bool DEFAULT true,
@@ -11,5 +12,5 @@ CREATE TABLE IF NOT EXISTS web_pre_aggregated_teams{{ " ON CLUSTER '{cluster}'" 
     name String DEFAULT '' COMMENT 'for people; ids alone tell teams apart',
     version DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
 )
-ENGINE = {{ "Replicated" if topology != "single" }}ReplacingMergeTree(version)
+ENGINE = {{ lasting.engine("ReplacingMergeTree", "version") }}
 ORDER BY team_id

@@ -1,6 +1,7 @@
 -- Creates the dictionary of enabled teams, which queries ask with dictHas(). It signs in as the connection does now.
 -- Parameters: user and password (only where the connection has a login of its own).
-CREATE DICTIONARY {{ dictionary }}{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+{% import "schema/lasting.sql" as lasting with context %}
+CREATE DICTIONARY {{ dictionary }}{{ lasting.on_cluster }}
 (
     team_id UInt64,
     timezone String DEFAULT 'UTC',

@@ -1,3 +1,4 @@
 -- Drops what an exchange, or one that was broken off, has left.
 -- Parameters: none.
-DROP DICTIONARY IF EXISTS {{ dictionary }}{{ " ON CLUSTER '{cluster}'" if topology != "single" }}
+{% import "schema/lasting.sql" as lasting with context %}
+DROP DICTIONARY IF EXISTS {{ dictionary }}{{ lasting.on_cluster }}

@@ -8,6 +8,7 @@
 --   without new rows: not where events lie on several nodes, of which each knows its own parts only.
 -- timestamp and team_id stay plain columns, so that filters on them reach the primary key of events.
 {% import "macros.sql" as macros %}
+{% import "schema/lasting.sql" as lasting with context %}
 {% set properties = [
     "$host", "$device_type", "$pathname", "$current_url", "$browser", "$os", "$viewport_width", "$viewport_height",
     "$referring_domain", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
@@ -37,7 +38,7 @@ ifNull(coalesce(toInt64OrNull({{ text(name) }}), accurateCastOrNull(trunc(toFloa
 {% macro has_click_id(name) -%}
 {{ text(name) }} NOT IN ('', 'null', 'true', 'false') AND NOT match({{ text(name) }}, '^[\\[{]')
 {%- endmacro %}
-CREATE OR REPLACE VIEW web_analytics_source_events{{ " ON CLUSTER '{cluster}'" if topology != "single" }} AS
+CREATE OR REPLACE VIEW web_analytics_source_events{{ lasting.on_cluster }} AS
 WITH
 {% if parsed %}
     JSONExtract(properties, 'Tuple({% for name in parsed %}`{{ name }}` String{{ ", " if not loop.last }}{% endfor %})') AS parsed,

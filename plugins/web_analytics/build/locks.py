@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 
+from web_analytics.clickhouse import sql
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.errors import QueryFailed
@@ -368,9 +369,10 @@ def _take(clickhouse: ClickHouse, made: Try, taken: list[str]) -> tuple[dict[str
         if not renames:
             return own, is_first
         try:
-            clickhouse.run(
-                "build/rename_tables", names={"old": [a for a, _ in renames], "new": [b for _, b in renames]}
-            )
+            # A catalog of several nodes renames one table a statement. Whoever comes between finds the others where they are.
+            for each in [[one] for one in renames] if clickhouse.has_shared_catalog else [renames]:
+                names: sql.Names = {"old": [a for a, _ in each], "new": [b for _, b in each]}
+                clickhouse.run("build/rename_tables", names=names)
             return own, is_first
         except QueryFailed as error:
             # Gone: another try has taken them. There already: it was done, and the answer was lost.

@@ -368,7 +368,7 @@ def fresh_thing(table: PreAggregatedTable) -> str:
 
 def create_like_target(clickhouse: ClickHouse, name: str, table: PreAggregatedTable) -> None:
     names: sql.Names = {"table": name, "target": table.name}
-    if clickhouse.topology != "single":
+    if clickhouse.placement.topology.replicated:
         keys = clickhouse.query("schema/table_keys", {"table_name": table.name})[0]
         names |= {key: keys[key].split(", ") for key in ("primary_key", "sorting_key")}
     clickhouse.run("build/create_like_target", names=names)

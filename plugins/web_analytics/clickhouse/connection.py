@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from web_analytics.clickhouse import http, profile, sql
+from web_analytics.clickhouse.placement import SHARED_CATALOGS, Placement
 from web_analytics.errors import CODES, Again, QueryFailed
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class ClickHouse:
     :param conn_id: Airflow connection; its schema is the database all statements work in.
     :param origin: who asks (dag, run, task, map index, try); the beginning of every query_id.
     :param heavy_settings: query settings added to statements that are run with ``heavy=True``, over HEAVY_DEFAULTS.
-    :param topology: of the tables (WEB_ANALYTICS_TOPOLOGY); statements that create or alter them depend on it.
+    :param placement: of the tables; statements that create or alter them depend on it.
     :param pauses: before a statement that may be repeated is, after a transient failure; empty: somebody waits for
         the answer, and is told at once.
     :param answer_within: seconds for all statements together, from now on, and short timeouts of the connection;
@@ -161,12 +162,12 @@ class ClickHouse:
         *,
         origin: str = "",
         heavy_settings: Mapping[str, Any] | None = None,
-        topology: str = "single",
+        placement: Placement | None = None,
         pauses: Sequence[float] | None = None,
         answer_within: float | None = None,
     ):
         self.conn_id = conn_id
-        self.topology = topology
+        self.placement = placement or Placement()
         self.pauses = REPEAT_PAUSES_SECONDS if pauses is None else pauses
         self.origin = origin or f"local-{uuid.uuid4().hex[:12]}"
         self.heavy_settings = {**HEAVY_DEFAULTS, **(heavy_settings or {})}
@@ -196,7 +197,7 @@ class ClickHouse:
             self.conn_id,
             origin=f"{self.origin}:{uuid.uuid4().hex[:8]}",
             heavy_settings=self.heavy_settings,
-            topology=self.topology,
+            placement=self.placement,
             pauses=self.pauses,
             answer_within=self.seconds_left,
         )
@@ -245,7 +246,25 @@ class ClickHouse:
     @property
     def brings_back_replaced_parts(self) -> bool:
         """Whether a restart loads parts again that were replaced shortly before (ClickHouse issue 107605)."""
-        return self.topology == "single" and self.server_version < FIRST_SAFE_RESTART
+        return not self.placement.topology.replicated and self.server_version < FIRST_SAFE_RESTART
+
+    @functools.cached_property
+    def database_engine(self) -> str:
+        """Of the database that all statements work in."""
+        statement = "clickhouse/database_engine"
+        rows, _ = self._repeat(
+            lambda: self._execute_once(statement, sql.render(statement), {}, (), False), self.pauses, False
+        )
+        return rows[0][0]
+
+    @property
+    def has_shared_catalog(self) -> bool:
+        """Whether what is made, renamed or dropped on one node is so on all of them."""
+        return not self.placement.has_one_node and self.database_engine in SHARED_CATALOGS
+
+    def _names(self) -> sql.Names:
+        """What templates ask of the placement; on one node nothing is asked for it."""
+        return {} if self.placement.has_one_node else self.placement.names(self.database_engine)
 
     def cancel_running_query(self) -> None:
         """Ends what is running now, here and on the connections that :meth:`another` made, from one more connection;
@@ -332,7 +351,7 @@ class ClickHouse:
 
     def _execute(self, path, parameters, names, external_tables, heavy):
         """Executes a statement; if it may be repeated, again after a transient failure, up to three times."""
-        text = sql.render(path, {"topology": self.topology, **(names or {})})
+        text = sql.render(path, {**self._names(), **(names or {})})
         may_be_repeated = path in REPEATABLE_WRITES or REPEATABLE.match(text)
         values = {} if parameters is None else parameters
         return self._repeat(

@@ -29,7 +29,19 @@ MACROS = "macros"
 
 Names = dict[str, "str | int | bool | list[str]"]
 
-_IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]{0,199}")
+# What the statements are on one node; on several nodes placement.Placement says otherwise.
+# cluster: the name of the cluster, or its macro. ddl_on_cluster: the server passes the making of tables on to all nodes.
+# replicated: lasting tables are. keeper_path: they name their place in Keeper.
+ONE_NODE: Names = {
+    "cluster": "{cluster}",
+    "ddl_on_cluster": False,
+    "replicated": False,
+    "keeper_path": False,
+}
+
+# The name of a cluster, or in braces a macro of the server.
+CLUSTER = r"[A-Za-z_][A-Za-z0-9_-]{0,199}|\{[A-Za-z_][A-Za-z0-9_]{0,199}\}"
+IDENTIFIER = r"[A-Za-z_$][A-Za-z0-9_$]{0,199}"
 
 
 def _own() -> jinja2.BaseLoader:
@@ -56,7 +68,7 @@ def _environment_of(directory: str) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
-    environment.globals["topology"] = "single"
+    environment.globals.update(ONE_NODE)
     return environment
 
 
@@ -94,8 +106,9 @@ def missing() -> str:
 def _checked(name: str, value: str | int | bool | list[str]) -> str | int | bool | list[str]:
     if isinstance(value, (bool, int)):
         return value
+    pattern = CLUSTER if name == "cluster" else IDENTIFIER
     for identifier in value if isinstance(value, list) else [value]:
-        if not isinstance(identifier, str) or not _IDENTIFIER.fullmatch(identifier):
+        if not isinstance(identifier, str) or not re.fullmatch(pattern, identifier):
             raise ValueError(f"{name} is {identifier!r}, which is not a plain SQL identifier.")
     return value
 

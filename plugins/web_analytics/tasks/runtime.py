@@ -99,7 +99,7 @@ def open_clickhouse(settings: Settings, task: TaskIdentity, conn_id: str = "", *
         conn_id or settings.clickhouse_conn_id,
         origin=task.origin,
         heavy_settings=settings.clickhouse_settings,
-        topology=settings.topology,
+        placement=settings.placement,
     )
     step_log.opened(clickhouse, task, **facts)
     get_current_context()["ti"].task.on_kill = clickhouse.cancel_running_query

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator
 
 from web_analytics import pools, schema, validation
+from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.settings import Settings
 from web_analytics.tasks.runtime import current_task, is_told_apart, open_clickhouse
 
@@ -15,23 +17,34 @@ log = logging.getLogger(__name__)
 CONNECTIONS_TRIED = 5
 
 
-def _node(settings: Settings) -> str:
-    with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
-        return clickhouse.query("schema/host_name")[0]["host_name"]
+def _each_node(settings: Settings) -> Generator[ClickHouse]:
+    """A connection to everything that statements have to be sent to: one node sends them on, unless each is named."""
+    for conn_id in settings.node_conn_ids or (settings.setup_conn_id,):
+        with open_clickhouse(settings, current_task(), conn_id) as clickhouse:
+            yield clickhouse
+
+
+def _node(settings: Settings, conn_id: str) -> str:
+    with open_clickhouse(settings, current_task(), conn_id) as clickhouse:
+        return clickhouse.query("schema/read_node")[0]["node"]
 
 
 def create_tables() -> None:
-    """:raises SchemaMismatch: the connection leads to several nodes, or a table is of another form."""
+    """:raises SchemaMismatch: the connection leads to several nodes, a table is of another form, or a node lacks it."""
     settings = Settings.load()
     if not is_told_apart(settings):
         log.warning(
             "This Airflow has neither a Fernet key nor [api] base_url. If another one works on this database, give each of "
             "them a WEB_ANALYTICS_DEPLOYMENT of its own: otherwise each takes the other's locks for its own."
         )
-    schema.check_one_node(_node(settings) for _ in range(CONNECTIONS_TRIED))
-    with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
+    schema.check_one_node(_node(settings, settings.setup_conn_id) for _ in range(CONNECTIONS_TRIED))
+    for clickhouse in _each_node(settings):
+        schema.check_catalog(clickhouse)
         schema.create_tables(clickhouse)
         validation.check_schema(clickhouse)  # tables that were there before stay as they are
+    if settings.node_conn_ids:
+        with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
+            schema.check_all_nodes(clickhouse)
 
 
 def create_teams_dictionary() -> int:
@@ -40,14 +53,16 @@ def create_teams_dictionary() -> int:
 
     settings = Settings.load()
     connection = BaseHook.get_connection(settings.reader_conn_id or settings.clickhouse_conn_id)
-    with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
+    teams = 0
+    for clickhouse in _each_node(settings):
         schema.create_teams_dictionary(clickhouse, connection.login or "", connection.password or "")
-        return schema.reload_teams_dictionary(clickhouse)
+        teams = schema.reload_teams_dictionary(clickhouse)
+    return teams
 
 
 def create_source_view() -> None:
     settings = Settings.load()
-    with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
+    for clickhouse in _each_node(settings):
         schema.create_source_view(clickhouse, settings)
 
 
