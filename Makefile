@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-server test-cluster test-replicas test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger bench-peers clean
+.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-server test-cluster test-replicas test-load-balanced test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger bench-peers clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -23,8 +23,9 @@ help:
 	@echo "make dist                  dist/: the wheel, dags.zip and plugins.zip with their checksums"
 	@echo "make test-contract         what needs nothing but a ClickHouse, on the one at CLICKHOUSE_TEST_URL"
 	@echo "make test-server           these and DAG runs on ClickHouse's own listener, native and over HTTP; needs npm"
-	@echo "make test-cluster          events on two shards, two of these listeners; needs npm"
+	@echo "make test-cluster          two of these listeners as two nodes or shards; needs npm"
 	@echo "make test-replicas         the contract, a killed replica and Keeper on a real cluster; needs Docker"
+	@echo "make test-load-balanced    several nodes behind one endpoint: those at CLICKHOUSE_TEST_URL, CLICKHOUSE_TEST_CLUSTER"
 	@echo "make env                   .env for docker compose, with generated secrets"
 	@echo "make test-browser          the coverage page in a real browser; needs Chromium"
 	@echo "make screenshots           docs/pictures anew from the real page; needs Chromium"
@@ -135,6 +136,10 @@ test-replicas: install
 	$(BIN)/python -m pytest -n 0 -m replicas tests/cluster
 	$(BIN)/python -m tests.chaos --server given --trials 10 --seed 12 --kinds kill_clickhouse kill_task
 	$(CLUSTER) down --volumes
+
+# Several nodes behind the endpoint CLICKHOUSE_TEST_URL, which are the cluster CLICKHOUSE_TEST_CLUSTER.
+test-load-balanced: install
+	$(BIN)/python -m pytest -n 0 -m cluster tests/servers/test_behind_an_endpoint.py
 
 env:
 	$(PYTHON) bin/generate-env

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,6 +94,14 @@ def open_client(server, **changes: Any):
     return HttpClient(
         interface="http", username=given.pop("user"), database=given.pop("database", "default"), **given
     )
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
+    """Waits until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
 
 
 def at(day: date, hour: float = 12.0) -> datetime:

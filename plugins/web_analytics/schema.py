@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 
 from web_analytics.clickhouse import sql
-from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse, Database
 from web_analytics.clickhouse.placement import SHARED_CATALOGS
 from web_analytics.errors import SchemaMismatch
 from web_analytics.settings import Settings
@@ -109,16 +109,36 @@ def check_one_node(nodes: Iterable[str]) -> None:
         )
 
 
+def check_shared_catalog(found: Iterable[tuple[str, Database]]) -> None:
+    """Behind a load balancer locks and the tables of a build have to be on every node.
+
+    :param found: which node answered, on several connections, and its database.
+    :raises SchemaMismatch: a node has a catalog of its own.
+    """
+    databases = dict(sorted(found))
+    for node, database in databases.items():
+        if database.engine not in SHARED_CATALOGS:
+            raise SchemaMismatch(
+                "Where WEB_ANALYTICS_TOPOLOGY is load_balanced, every node has to see locks and the tables of a build; "
+                f"on {node} the database {database.name} is of the engine {database.engine}, not Replicated or Shared "
+                "(docs/scaling.md)."
+            )
+    if len(set(databases.values())) > 1:
+        catalogs = "; ".join(f"{node} has {each.engine} {each.place}" for node, each in databases.items())
+        raise SchemaMismatch(f"The nodes behind the connection have different catalogs: {catalogs}.")
+
+
 def check_catalog(clickhouse: ClickHouse) -> None:
     """Whether the database suits the topology.
 
     :raises SchemaMismatch: it has several nodes and the topology one, or it has several shards.
     """
-    engine = clickhouse.database_engine
+    engine = clickhouse.database.engine
     if engine in SHARED_CATALOGS and clickhouse.placement.has_one_node:
         raise SchemaMismatch(
             f"The connection's database is of the engine {engine}, so its tables are on several nodes; set "
-            "WEB_ANALYTICS_TOPOLOGY to replicated (docs/scaling.md)."
+            "WEB_ANALYTICS_TOPOLOGY to load_balanced, or to replicated if the connection leads to one of them "
+            "(docs/scaling.md)."
         )
     if engine == "Replicated" and (shards := clickhouse.query("schema/count_shards")[0]["shards"]) > 1:
         raise SchemaMismatch(
@@ -236,7 +256,10 @@ def create_source_view(clickhouse: ClickHouse, settings: Settings) -> None:
     :raises SchemaMismatch: a column is missing or of another type.
     """
     columns = [row["name"] for row in clickhouse.query("source/list_materialized_columns")]
-    is_distributed = bool(clickhouse.query("source/is_distributed")[0]["is_distributed"])
+    # Of parts each node knows its own only, and when it has got them.
+    is_distributed = clickhouse.placement.topology.load_balanced or bool(
+        clickhouse.query("source/is_distributed")[0]["is_distributed"]
+    )
     clickhouse.run(
         f"source/{settings.source}",
         names={"materialized_columns": columns, "is_distributed": is_distributed},

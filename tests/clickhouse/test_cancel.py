@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from tests.support import wait_until
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.errors import QueryFailed
@@ -33,13 +33,6 @@ def running(admin, prefix: str = "web_analytics_backfill:") -> list[str]:
         "SELECT query_id FROM system.processes WHERE startsWith(query_id, %(prefix)s)", {"prefix": prefix}
     )
     return [query_id for (query_id,) in rows]
-
-
-def wait_until(condition, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def test_an_execution_timeout_ends_the_query(slow_source, clickhouse_server, airflow_database):

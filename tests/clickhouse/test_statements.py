@@ -62,7 +62,10 @@ SAMPLE_NAMES = {
     "stored": [False, True],
     # where the tables are: tests/schema/test_topologies.py looks at what comes of it
     "cluster": ["two", "{cluster}"],
+    "all_nodes": [False, True],
     "ddl_on_cluster": [False, True],
+    "kill_on_cluster": [False, True],
+    "replicated_builds": [False, True],
     "keeper_path": [False, True],
     "replicated": [False, True],
     "with_credentials": [False, True],

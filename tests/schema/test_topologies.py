@@ -10,6 +10,7 @@ from tests.support import differences_from_oracle
 from web_analytics import schema
 from web_analytics.build import steps
 from web_analytics.clickhouse import sql
+from web_analytics.clickhouse.connection import Database
 from web_analytics.clickhouse.placement import SHARED_CATALOGS, TOPOLOGIES, Placement
 from web_analytics.errors import SchemaMismatch
 
@@ -90,7 +91,7 @@ def test_migrations_and_the_view_reach_all_nodes(topology):
         assert "ON CLUSTER" not in rendered(path, Placement(topology), "Replicated", **names)
 
 
-class Database:
+class Pretended:
     """The package's connection, except that its database says that it is of another engine."""
 
     def __init__(self, clickhouse, monkeypatch):
@@ -98,12 +99,12 @@ class Database:
 
     def becomes(self, topology: str, engine: str) -> None:
         self._clickhouse.placement = Placement(topology)
-        self._patch.setattr(self._clickhouse, "database_engine", engine, raising=False)
+        self._patch.setattr(self._clickhouse, "database", Database("some", engine, ""), raising=False)
 
 
 @pytest.fixture
 def database(web_analytics_schema, monkeypatch):
-    return Database(web_analytics_schema, monkeypatch)
+    return Pretended(web_analytics_schema, monkeypatch)
 
 
 @pytest.mark.parametrize("engine", SHARED_CATALOGS)
@@ -127,7 +128,7 @@ def add_dimension(clickhouse) -> None:
 
 
 @pytest.mark.parametrize("migrated", [False, True])
-@pytest.mark.parametrize("topology", TOPOLOGIES)
+@pytest.mark.parametrize("topology", [name for name, each in TOPOLOGIES.items() if not each.load_balanced])
 def test_a_build_works_on_tables_of_one_node(web_analytics_schema, topology, migrated, days):
     """Per-run tables are plain ones whatever the target is, with the target's columns and keys."""
     clickhouse = web_analytics_schema
@@ -143,18 +144,63 @@ def test_a_build_works_on_tables_of_one_node(web_analytics_schema, topology, mig
             assert clickhouse.client.execute(question, {"t": f"made_{table.short_name}"}) == expected
 
 
-@pytest.mark.parametrize(("migrated", "engine"), [(True, "Atomic"), (False, "Replicated")])
-def test_a_day_is_built_exactly_with_such_tables(source, database, settings, days, migrated, engine):
+@pytest.mark.parametrize(
+    ("migrated", "topology", "engine"),
+    [(True, "replicated", "Atomic"), (False, "replicated", "Replicated")],
+)
+def test_a_day_is_built_exactly_with_such_tables(
+    source, database, settings, days, migrated, topology, engine
+):
     """In a catalog of several nodes tables are renamed one by one."""
     if migrated:
         add_dimension(source.clickhouse)
     source.enable(1, 2)
     source.visits([1, 2], days(2))
-    database.becomes("replicated", engine)
+    database.becomes(topology, engine)
     for _ in range(2):
         steps.build_partition(source.clickhouse, settings, days(1)[0], [1, 2])
         steps.build_partition(source.clickhouse, settings, days(1)[0], [2])
     assert differences_from_oracle(source.clickhouse, days(1), [1, 2]) == []
+
+
+def test_what_is_behind_a_load_balancer_is_seen_by_every_node():
+    """Replicated or Shared, per-run tables and locks too."""
+    per_run = sorted(f"build/{file.stem}" for file in (sql.SQL_ROOT / "build").glob("create_*.sql"))
+    names = {
+        name: "x"
+        for name in (
+            "lock_table",
+            "build_teams",
+            "events",
+            "repeated",
+            "visits",
+            "sessions",
+            "table",
+            "target",
+        )
+    }
+    names |= {"primary_key": ["team_id"], "sorting_key": ["team_id"]}
+    assert len(per_run) == 7
+    for statement in per_run:
+        [engine] = engines(rendered(statement, Placement("load_balanced"), "Replicated", **names))
+        assert engine.startswith("Replicated"), statement
+        for engine in engines(rendered(statement, Placement("load_balanced"), "Shared", **names)):
+            assert engine == "MergeTree", statement
+
+
+def test_catalogs_that_differ_are_refused():
+    def on(*databases: Database) -> list[tuple[str, Database]]:
+        return [(f"node-{number}", each) for number, each in enumerate(databases)]
+
+    one, other = (Database("analytics", "Replicated", f"/databases/{name}") for name in ("one", "other"))
+    schema.check_shared_catalog(on(one, one))
+    schema.check_shared_catalog(on(Database("analytics", "Shared", "")))
+    with pytest.raises(
+        SchemaMismatch, match="different catalogs: node-0 has Replicated /databases/one; node-1 has"
+    ):
+        schema.check_shared_catalog(on(one, other))
+    with pytest.raises(SchemaMismatch, match="on node-1 the database analytics is of the engine Atomic"):
+        schema.check_shared_catalog(on(one, Database("analytics", "Atomic", "")))
 
 
 def test_a_connection_through_a_load_balancer_is_refused():

@@ -4,5 +4,5 @@ CREATE TABLE IF NOT EXISTS {{ build_teams }}
 (
     team_id UInt64
 )
-ENGINE = MergeTree
+ENGINE = {{ "Replicated" if replicated_builds }}MergeTree
 ORDER BY team_id

@@ -16,5 +16,5 @@ CREATE TABLE IF NOT EXISTS {{ events }}
     distinct_id String,
     person_id UUID
 )
-ENGINE = MergeTree
+ENGINE = {{ "Replicated" if replicated_builds }}MergeTree
 ORDER BY tuple()

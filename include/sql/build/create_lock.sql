@@ -9,6 +9,6 @@ CREATE TABLE {{ lock_table }}
     try_token String,
     renewed_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')
 )
-ENGINE = MergeTree
+ENGINE = {{ "Replicated" if replicated_builds }}MergeTree
 ORDER BY (token, step, try_number)
 COMMENT %(comment)s

@@ -4,5 +4,5 @@ CREATE TABLE IF NOT EXISTS {{ repeated }}
 (
     uuid UUID
 )
-ENGINE = MergeTree
+ENGINE = {{ "Replicated" if replicated_builds }}MergeTree
 ORDER BY tuple()

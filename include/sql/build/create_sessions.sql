@@ -13,5 +13,5 @@ CREATE TABLE IF NOT EXISTS {{ sessions }}
     duration_seconds Int64,
     is_bounce Bool
 )
-ENGINE = MergeTree
+ENGINE = {{ "Replicated" if replicated_builds }}MergeTree
 ORDER BY (team_id, period_bucket)

@@ -19,5 +19,5 @@ CREATE TABLE IF NOT EXISTS {{ visits }}
     source_fingerprint UInt64 COMMENT 'sum of the fingerprints of these events',
     newest_ingested_at DateTime64(6, 'UTC')
 )
-ENGINE = MergeTree
+ENGINE = {{ "Replicated" if replicated_builds }}MergeTree
 ORDER BY tuple()

@@ -273,7 +273,7 @@ def acquire(
         held.lock.owner.dag_id,
         renewed_at,
     )
-    clickhouse.run("build/kill_queries_of_build", {"table_prefix": held.lock.table_prefix})
+    clickhouse.kill("build/kill_queries_of_build", {"table_prefix": held.lock.table_prefix})
     _fence(clickhouse, lock)
     return lock
 
@@ -317,7 +317,7 @@ def _fence(clickhouse: ClickHouse, lock: Lock) -> None:
             return
         check_held(clickhouse, lock)
         for prefix in sorted({_lock_part(name) for name in of_others}):
-            clickhouse.run("build/kill_queries_of_build", {"table_prefix": prefix})
+            clickhouse.kill("build/kill_queries_of_build", {"table_prefix": prefix})
         _drop(clickhouse, of_others)
     raise LockLost(f"The tables of others on {lock.partition_date} keep coming back; nothing is published.")
 
@@ -344,6 +344,7 @@ def begin(
         {"lock_table": lock.table},
     )
     own, is_first = clickhouse.repeat(lambda: _take(clickhouse, made, list(taken)))
+    clickhouse.sync(*own.values())
     if step == STAGE or not is_first:
         _drop_older(clickhouse, made, set(own.values()))
     return made, own
@@ -411,6 +412,7 @@ def _superseded(made: Try) -> LockLost:
 
 
 def _newest_try(clickhouse: ClickHouse, lock: Lock, step: str) -> tuple[int, str] | None:
+    clickhouse.sync(lock.table)
     rows = clickhouse.query(
         "build/read_newest_try", {"token": lock.token, "step": step}, {"lock_table": lock.table}
     )
@@ -431,6 +433,7 @@ def thing_of(table: str) -> str:
 
 def _last_renewal(clickhouse: ClickHouse, held: HeldLock) -> tuple[datetime, datetime]:
     """When the lock was last renewed, and the present instant, both by the server's clock."""
+    clickhouse.sync(held.lock.table)
     renewal = clickhouse.query(
         "build/read_lock_renewal", {"token": held.lock.token}, {"lock_table": held.lock.table}
     )[0]

@@ -588,6 +588,7 @@ def assemble(clickhouse: ClickHouse, day: Day, table: PreAggregatedTable) -> Ass
     fresh = day.fresh[table]
 
     def assemble_anew() -> Assembled:
+        clickhouse.sync(table.name)
         clone = day.made.again().table(f"clone_{table.short_name}")
         create_like_target(clickhouse, clone, table)
         stored = clickhouse.query(

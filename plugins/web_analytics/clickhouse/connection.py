@@ -12,11 +12,11 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from web_analytics.clickhouse import http, profile, sql
 from web_analytics.clickhouse.placement import SHARED_CATALOGS, Placement
-from web_analytics.errors import CODES, Again, QueryFailed
+from web_analytics.errors import CODES, Again, BadSetting, QueryFailed
 
 if TYPE_CHECKING:
     from clickhouse_driver import Client
@@ -101,12 +101,26 @@ TOO_LATE = 159
 
 FIRST_SAFE_RESTART = (26, 7)
 
+READ_DATABASE, KILL_QUERY = "clickhouse/read_database", "clickhouse/kill_query"
 # The types of columns that hold instants begin with these.
 INSTANTS = ("DateTime", "Nullable(DateTime")
+
+UNKNOWN_TABLE = 60
 
 Row = dict[str, Any]
 T = TypeVar("T")
 Parameters = Mapping[str, Any]
+
+
+class Database(NamedTuple):
+    """The database that all statements work in.
+
+    :ivar place: of its catalog in Keeper; empty where it has none.
+    """
+
+    name: str
+    engine: str
+    place: str
 
 
 @dataclass(frozen=True)
@@ -178,6 +192,11 @@ class ClickHouse:
         self._connect: Callable[[], Client] | None = None
         self._running_query_id: str | None = None
         self._others: list[ClickHouse] = []
+        # Where a connection may lead to any node, others are reached by these.
+        self._nodes = [
+            ClickHouse(conn_id, origin=self.origin)
+            for conn_id in (self.placement.node_conn_ids if self.placement.topology.load_balanced else ())
+        ]
         self._deadline = None if answer_within is None else time.monotonic() + answer_within
 
     def __enter__(self) -> ClickHouse:
@@ -190,6 +209,8 @@ class ClickHouse:
         if self._client is not None:
             self._client.disconnect()
             self._client = None
+        for node in self._nodes:
+            node.close()
 
     def another(self) -> ClickHouse:
         """A connection of its own to the same ClickHouse, for a query beside those of this one."""
@@ -216,26 +237,56 @@ class ClickHouse:
             client = self._new_client()
             try:
                 self._reset = profile.settings_to_reset(client, CORRECTNESS_SETTINGS)
+                if self.placement.topology.load_balanced:
+                    self._catch_up(client)
             except BaseException:
                 client.disconnect()
                 raise
             self._client = client
         return self._client
 
+    def _catch_up(self, client: Client) -> None:
+        """Waits until the node that a new connection leads to has what was made and written on others before."""
+        from clickhouse_driver.errors import ServerException
+
+        ask = functools.partial(client.execute, settings={**self._reset, **CORRECTNESS_SETTINGS})
+        self.database = Database(*ask(sql.render(READ_DATABASE))[0])
+        if self.database.engine == "Replicated":
+            ask(sql.render("clickhouse/sync_database", {"database": self.database.name}))
+        for (table,) in ask(sql.render("clickhouse/list_own_tables")):
+            try:
+                ask(sql.render("clickhouse/sync_table", {"table": table}))
+            except ServerException as error:
+                if error.code != UNKNOWN_TABLE:  # another build has dropped it meanwhile
+                    raise
+
     def _new_client(self) -> Client:
+        self._resolve()
+        return self._connect()
+
+    def _resolve(self) -> None:
         if self._connect is None:
             from airflow_clickhouse_plugin.hooks.clickhouse import ClickHouseHook, conn_to_kwargs
             from clickhouse_driver import Client
 
             # Resolved once: cancelling happens in a signal handler, where Airflow cannot be asked.
             connection = ClickHouseHook.get_connection(self.conn_id)
-            is_native = http.protocol_of(connection) == "native"
+            protocol = http.protocol_of(connection)
+            is_native = protocol == "native"
+            if self.placement.topology.load_balanced and not is_native:
+                raise BadSetting(
+                    f"The protocol of the connection {self.conn_id}",
+                    protocol,
+                    "native where WEB_ANALYTICS_TOPOLOGY is load_balanced, since each statement over HTTP may reach "
+                    "another node",
+                )
             arguments = conn_to_kwargs(connection, None) if is_native else http.arguments_of(connection)
             arguments.pop("protocol", None)
             if self._deadline is not None:
                 arguments |= IMPATIENT
             self._connect = functools.partial(Client if is_native else http.HttpClient, **arguments)
-        return self._connect()
+        for node in self._nodes:
+            node._resolve()
 
     @functools.cached_property
     def server_version(self) -> tuple[int, int]:
@@ -249,22 +300,45 @@ class ClickHouse:
         return not self.placement.topology.replicated and self.server_version < FIRST_SAFE_RESTART
 
     @functools.cached_property
-    def database_engine(self) -> str:
-        """Of the database that all statements work in."""
-        statement = "clickhouse/database_engine"
+    def database(self) -> Database:
+        """The database that all statements work in."""
+        text = sql.render(READ_DATABASE)
         rows, _ = self._repeat(
-            lambda: self._execute_once(statement, sql.render(statement), {}, (), False), self.pauses, False
+            lambda: self._execute_once(READ_DATABASE, text, {}, (), False), self.pauses, False
         )
-        return rows[0][0]
+        return Database(*rows[0])
 
     @property
     def has_shared_catalog(self) -> bool:
         """Whether what is made, renamed or dropped on one node is so on all of them."""
-        return not self.placement.has_one_node and self.database_engine in SHARED_CATALOGS
+        return not self.placement.has_one_node and self.database.engine in SHARED_CATALOGS
 
     def _names(self) -> sql.Names:
         """What templates ask of the placement; on one node nothing is asked for it."""
-        return {} if self.placement.has_one_node else self.placement.names(self.database_engine)
+        return {} if self.placement.has_one_node else self.placement.names(self.database.engine)
+
+    def sync(self, *tables: str) -> None:
+        """Waits until this node has what other nodes have written to these tables; where the connection leads to one node,
+        there is nothing to wait for.
+
+        :raises QueryFailed: as :meth:`query`.
+        """
+        if self.placement.topology.load_balanced and self.database.engine in SHARED_CATALOGS:
+            for table in tables:
+                self.run("clickhouse/sync_table", names={"table": table})
+
+    def kill(self, path: str, parameters: Parameters) -> None:
+        """Ends the queries that a ``KILL`` statement is about and waits until they are gone; where the connection may
+        lead to any node, on all of them.
+
+        :raises QueryFailed: as :meth:`query`.
+        """
+        for node in self._nodes or [self]:
+            node.query(path, {**parameters, **node._own_database()})
+
+    def _own_database(self) -> Parameters:
+        """What ON CLUSTER needs instead of currentDatabase(), which is another one where it is executed."""
+        return {"database": self.database.name} if self.placement.topology.load_balanced else {}
 
     def cancel_running_query(self) -> None:
         """Ends what is running now, here and on the connections that :meth:`another` made, from one more connection;
@@ -272,17 +346,18 @@ class ClickHouse:
         running = [query_id for each in (self, *self._others) if (query_id := each._running_query_id)]
         if not running or self._connect is None:
             return
-        client = self._new_client()
-        try:
-            for query_id in running:
-                log.warning("Cancelling query %s.", query_id)
-                client.execute(
-                    sql.render("clickhouse/kill_query"),
-                    {"query_id": query_id},
-                    settings={**self._reset, **CORRECTNESS_SETTINGS},
-                )
-        finally:
-            client.disconnect()
+        for node in self._nodes or [self]:
+            client = node._new_client()
+            try:
+                for query_id in running:
+                    log.warning("Cancelling query %s.", query_id)
+                    client.execute(
+                        sql.render(KILL_QUERY, node._names()),
+                        {"query_id": query_id, **node._own_database()},
+                        settings={**self._reset, **CORRECTNESS_SETTINGS, **self.placement.settings},
+                    )
+            finally:
+                client.disconnect()
 
     def query(
         self,
@@ -367,8 +442,7 @@ class ClickHouse:
         while True:
             try:
                 if unfinished is not None:  # the connection broke, but perhaps not the query
-                    kill = sql.render("clickhouse/kill_query")
-                    self._execute_once("clickhouse/kill_query", kill, {"query_id": unfinished}, (), False)
+                    self._end_unfinished(unfinished)
                     unfinished = None
                 return work()
             except QueryFailed as failure:
@@ -386,6 +460,12 @@ class ClickHouse:
                 log.warning("%s Asking again in %g s.", failure, pause)
                 time.sleep(pause)
 
+    def _end_unfinished(self, query_id: str) -> None:
+        if self.placement.topology.load_balanced:
+            self.kill(KILL_QUERY, {"query_id": query_id})
+        else:
+            self._execute_once(KILL_QUERY, sql.render(KILL_QUERY), {"query_id": query_id}, (), False)
+
     def _execute_once(self, path, text, parameters, external_tables, heavy):
         from clickhouse_driver import errors
 
@@ -400,6 +480,7 @@ class ClickHouse:
                 **self._reset,
                 **(self.heavy_settings if heavy else {}),
                 **CORRECTNESS_SETTINGS,
+                **self.placement.settings,
                 "log_comment": path,
             }
             if left is not None:

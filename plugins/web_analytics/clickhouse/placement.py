@@ -18,10 +18,12 @@ class Topology:
 
     :ivar replicated: the engines are Replicated….
     :ivar sharded: each shard has tables of its own, which Distributed ones put together for dashboards.
+    :ivar load_balanced: the connection may lead to any node, each time to another one.
     """
 
     replicated: bool = False
     sharded: bool = False
+    load_balanced: bool = False
 
 
 TOPOLOGIES = {
@@ -29,6 +31,7 @@ TOPOLOGIES = {
     "replicated": Topology(replicated=True),
     "sharded": Topology(replicated=True, sharded=True),
     "sharded_unreplicated": Topology(sharded=True),
+    "load_balanced": Topology(replicated=True, load_balanced=True),
 }
 
 
@@ -57,6 +60,18 @@ class Placement:
         return TOPOLOGIES[self.name]
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """Query settings that its statements need."""
+        if not self.topology.load_balanced:
+            return {}
+        return {
+            # What is made or dropped is so on every node before the next statement, whichever node gets that.
+            "distributed_ddl_output_mode": "throw",
+            # Tables of a build are replicated: of equal blocks none is left out.
+            "insert_deduplicate": 0,
+        }
+
+    @property
     def has_one_node(self) -> bool:
         return self.name == "single"
 
@@ -72,5 +87,8 @@ class Placement:
             # A Shared database makes of each MergeTree what it needs.
             "replicated": self.topology.replicated and database_engine != "Shared",
             "keeper_path": bool(self.node_conn_ids) and not has_catalog,
+            "replicated_builds": self.topology.load_balanced and database_engine != "Shared",
+            "all_nodes": self.topology.load_balanced,
+            "kill_on_cluster": self.topology.load_balanced and not self.node_conn_ids,
         }
         return names

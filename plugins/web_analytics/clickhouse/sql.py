@@ -31,12 +31,16 @@ Names = dict[str, "str | int | bool | list[str]"]
 
 # What the statements are on one node; on several nodes placement.Placement says otherwise.
 # cluster: the name of the cluster, or its macro. ddl_on_cluster: the server passes the making of tables on to all nodes.
-# replicated: lasting tables are. keeper_path: they name their place in Keeper.
+# replicated: lasting tables are. keeper_path: they name their place in Keeper. replicated_builds: locks and per-run tables are
+# replicated too. all_nodes: queries are looked for on all nodes. kill_on_cluster: and ended there by one statement.
 ONE_NODE: Names = {
     "cluster": "{cluster}",
     "ddl_on_cluster": False,
     "replicated": False,
     "keeper_path": False,
+    "replicated_builds": False,
+    "all_nodes": False,
+    "kill_on_cluster": False,
 }
 
 # The name of a cluster, or in braces a macro of the server.

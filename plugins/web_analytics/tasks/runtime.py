@@ -104,7 +104,7 @@ def open_clickhouse(settings: Settings, task: TaskIdentity, conn_id: str = "", *
     step_log.opened(clickhouse, task, **facts)
     get_current_context()["ti"].task.on_kill = clickhouse.cancel_running_query
     if task.try_number > 1:
-        clickhouse.query(
+        clickhouse.kill(
             "clickhouse/kill_queries_of_earlier_tries",
             {"task_prefix": task.task_origin, "try_prefix": f"{task.origin}:"},
         )

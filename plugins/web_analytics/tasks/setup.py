@@ -6,7 +6,7 @@ import logging
 from collections.abc import Generator
 
 from web_analytics import pools, schema, validation
-from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse, Database
 from web_analytics.settings import Settings
 from web_analytics.tasks.runtime import current_task, is_told_apart, open_clickhouse
 
@@ -19,14 +19,15 @@ CONNECTIONS_TRIED = 5
 
 def _each_node(settings: Settings) -> Generator[ClickHouse]:
     """A connection to everything that statements have to be sent to: one node sends them on, unless each is named."""
-    for conn_id in settings.node_conn_ids or (settings.setup_conn_id,):
+    one_by_one = () if settings.placement.topology.load_balanced else settings.node_conn_ids
+    for conn_id in one_by_one or (settings.setup_conn_id,):
         with open_clickhouse(settings, current_task(), conn_id) as clickhouse:
             yield clickhouse
 
 
-def _node(settings: Settings, conn_id: str) -> str:
-    with open_clickhouse(settings, current_task(), conn_id) as clickhouse:
-        return clickhouse.query("schema/read_node")[0]["node"]
+def _node(settings: Settings) -> tuple[str, Database]:
+    with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
+        return clickhouse.query("schema/read_node")[0]["node"], clickhouse.database
 
 
 def create_tables() -> None:
@@ -37,12 +38,17 @@ def create_tables() -> None:
             "This Airflow has neither a Fernet key nor [api] base_url. If another one works on this database, give each of "
             "them a WEB_ANALYTICS_DEPLOYMENT of its own: otherwise each takes the other's locks for its own."
         )
-    schema.check_one_node(_node(settings, settings.setup_conn_id) for _ in range(CONNECTIONS_TRIED))
+    answered = [_node(settings) for _ in range(CONNECTIONS_TRIED)]
+    load_balanced = settings.placement.topology.load_balanced
+    if load_balanced:
+        schema.check_shared_catalog(answered)
+    else:
+        schema.check_one_node(node for node, _ in answered)
     for clickhouse in _each_node(settings):
         schema.check_catalog(clickhouse)
         schema.create_tables(clickhouse)
         validation.check_schema(clickhouse)  # tables that were there before stay as they are
-    if settings.node_conn_ids:
+    if settings.node_conn_ids and not load_balanced:
         with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
             schema.check_all_nodes(clickhouse)
 
