@@ -291,5 +291,5 @@ def create_freshness_view(clickhouse: ClickHouse, settings: Settings) -> None:
         },
         {"further_tables": [table.short_name for table in MORE_TABLES]},
     )
-    if clickhouse.topology == "sharded":
+    if clickhouse.placement.topology.sharded:
         clickhouse.run("schema/create_distributed", names={"table": FRESHNESS})

@@ -11,6 +11,7 @@ from demo import sample_data
 from tests.cluster import nodes
 from tests.support import Source, differences_from_oracle, leftovers, open_client
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.placement import Placement
 from web_analytics.tables import TABLES
 
 pytestmark = pytest.mark.replicas
@@ -41,7 +42,7 @@ def source(clients, monkeypatch, run_dag):
     monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", nodes.FIRST.uri(database))
     monkeypatch.setenv("WEB_ANALYTICS_TOPOLOGY", "sharded")
     assert run_dag("web_analytics_setup").state == "success"
-    with ClickHouse("clickhouse_default", topology="sharded") as clickhouse:
+    with ClickHouse("clickhouse_default", placement=Placement("sharded")) as clickhouse:
         source = Source(clickhouse)
         source.enable(*TEAMS)
         yield source
@@ -89,7 +90,7 @@ def test_dashboards_read_both_shards(source, clients, days, run_dag, monkeypatch
     assert published(source, days(1), run_dag)
     [[database]] = clients[nodes.FIRST].execute("SELECT currentDatabase()")
     monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", nodes.SECOND.uri(database))
-    with ClickHouse("clickhouse_default", topology="sharded") as second:
+    with ClickHouse("clickhouse_default", placement=Placement("sharded")) as second:
         of_second = Source(second)
         of_second.enable(*TEAMS)
         of_second.visits([2], days(1))

@@ -17,7 +17,6 @@ from web_analytics.tables import BUILT_TABLES
 
 pytestmark = pytest.mark.engines
 
-NAMES = {"topology": "single"}
 
 ENGINES = Path(os.environ.get("OLD_ENGINES", "."))
 STATS = BUILT_TABLES[0].name
@@ -45,16 +44,14 @@ def ask(engine: str, data: Path, run: list[str], patience: int) -> dict:
 
 
 def replaced(shortened: bool) -> list[str]:
-    create = sql.render("schema/create_stats", {"table": STATS, **NAMES}).replace("%%", "%")
+    create = sql.render("schema/create_stats", {"table": STATS}).replace("%%", "%")
     filled = (
         "(period_bucket, team_id, persons_uniq_state, sessions_uniq_state, pageviews_count_state) SELECT "
         "toDateTime('2026-01-01 10:00:00', 'UTC'), 1, uniqState(generateUUIDv4()), uniqState('session'), "
         "sumState(toUInt64(1)) FROM numbers(5)"
     )
-    shorten = (
-        [sql.render("schema/shorten_old_parts_lifetime", {"table": STATS, **NAMES})] if shortened else []
-    )
-    replace = sql.render("build/replace_partition", {"target": STATS, "clone": "clone", **NAMES})
+    shorten = [sql.render("schema/shorten_old_parts_lifetime", {"table": STATS})] if shortened else []
+    replace = sql.render("build/replace_partition", {"target": STATS, "clone": "clone"})
     return [
         create,
         *shorten,

@@ -4,6 +4,8 @@ GRANT
     SELECT ON {{ database }}.*,
     SELECT ON system.tables,
     SELECT ON system.columns,
+    SELECT ON system.databases,
+    SELECT ON system.clusters,
     SELECT ON system.parts,
     SELECT ON system.processes,
     SELECT ON system.settings,

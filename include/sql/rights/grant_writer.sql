@@ -6,6 +6,7 @@ GRANT
     SELECT ON system.tables,
     SELECT ON system.columns,
     SELECT ON system.databases,
+    SELECT ON system.clusters,
     SELECT ON system.parts,
     SELECT ON system.processes,
     SELECT ON system.settings,

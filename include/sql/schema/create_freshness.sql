@@ -6,7 +6,8 @@
 -- Columns: team_id, date, table, state (docs/semantics.md; also open and unknown: before the days that were looked at),
 --   built_at (NULL where no build has stored or looked at it), complete_through (what was ingested up to this instant is in the
 --   rows; NULL unless complete or idle). A team's day without events, rows and build has no row.
-CREATE OR REPLACE VIEW web_pre_aggregated_freshness{{ " ON CLUSTER '{cluster}'" if topology != "single" }} AS
+{% import "schema/lasting.sql" as lasting with context %}
+CREATE OR REPLACE VIEW web_pre_aggregated_freshness{{ lasting.on_cluster }} AS
 WITH
     (
         SELECT (minIf(date_start, kind IN ('extension', 'reconciliation')), max(scanned_at))

@@ -74,7 +74,7 @@ def create_source_view() -> None:
 
 def create_freshness_view() -> None:
     settings = Settings.load()
-    with open_clickhouse(settings, current_task(), settings.setup_conn_id) as clickhouse:
+    for clickhouse in _each_node(settings):
         schema.create_freshness_view(clickhouse, settings)
 
 
