@@ -72,19 +72,23 @@ def test_queries_of_another_database_and_of_another_airflow_go_on(clickhouse, cl
 
         of_copy, of_other = (f"{task.origin}:1" for task in tasks)
         working = [pool.submit(work, tasks[0], False), pool.submit(work, tasks[1], True)]
-        deadline = time.monotonic() + 60
-        while running() != {of_copy, of_other}:
-            assert time.monotonic() < deadline
-        earlier = {"task_prefix": tasks[0].task_origin, "try_prefix": f"{tasks[0].task_origin}2:"}
-        assert clickhouse.query("clickhouse/kill_queries_of_earlier_tries", earlier) == []
-        assert clickhouse.query("clickhouse/kill_query", {"query_id": of_copy}) == []
-        assert clickhouse.query("build/count_queries_of_build", {"table_prefix": prefix})[0]["running"] == 1
-        # Those of this database, whoever runs them: the tables are of this one.
-        killed = clickhouse.query("build/kill_queries_of_build", {"table_prefix": prefix})
-        assert [row["query_id"] for row in killed] == [of_other]
-        assert running() == {of_copy}
-        clickhouse.client.execute(f"KILL QUERY WHERE query_id = '{of_copy}' SYNC")
-        assert [str(each.exception().code) for each in working] == ["394", "394"]
+        try:
+            deadline = time.monotonic() + 60
+            while running() != {of_copy, of_other}:
+                assert time.monotonic() < deadline
+            earlier = {"task_prefix": tasks[0].task_origin, "try_prefix": f"{tasks[0].task_origin}2:"}
+            assert clickhouse.query("clickhouse/kill_queries_of_earlier_tries", earlier) == []
+            assert clickhouse.query("clickhouse/kill_query", {"query_id": of_copy}) == []
+            count = clickhouse.query("build/count_queries_of_build", {"table_prefix": prefix})
+            assert count == [{"running": 1}]
+            # Those of this database, whoever runs them: the tables are of this one.
+            killed = clickhouse.query("build/kill_queries_of_build", {"table_prefix": prefix})
+            assert [row["query_id"] for row in killed] == [of_other]
+            assert running() == {of_copy}
+        finally:
+            for query_id in (of_copy, of_other):
+                clickhouse.client.execute(f"KILL QUERY WHERE query_id = '{query_id}' SYNC")
+        assert [each.exception().code for each in working] == [394, 394]
 
 
 def test_one_of_many_contenders_gets_the_lock(clickhouse):
