@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support import leftovers
+from web_analytics import schema
 from web_analytics.build import cleanup
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.teams import registry
@@ -97,3 +98,25 @@ def test_the_lock_of_a_process_that_was_killed_is_taken_over_and_its_late_change
         "teams/insert_registered", {**NEW.settings(), "team_id": 7, "changed_by": "zombie", "token": "killed"}
     )
     assert registry.read(clickhouse, 7).changed_by == "eve"
+
+
+def test_changes_follow_on_each_other_where_the_server_does_not_know_how_old_a_table_is(
+    clickhouse_server, web_analytics_schema, monkeypatch
+):
+    """As in the demonstration, in the engine's database default, which keeps no files of metadata."""
+    monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", clickhouse_server.uri("default"))
+    with ClickHouse("clickhouse_default") as connection:
+        tables = "SELECT name FROM system.tables WHERE database = currentDatabase()"
+        before = set(connection.client.execute(tables))
+        try:
+            schema.create_tables(connection)
+            for enabled in (True, False):
+                registry.change(connection, NEW, {"enabled": enabled}, "eve")
+                assert connection.query("teams/read_registry_lock") == []
+            connection.run("teams/create_registry_lock", {"token": "killed"})
+            monkeypatch.setattr(registry, "ABANDONED_AFTER", timedelta(seconds=0.2))
+            registry.change(connection, NEW, {"enabled": True}, "eve")
+            assert registry.read(connection, 7).enabled
+        finally:
+            for (name,) in set(connection.client.execute(tables)) - before:
+                connection.client.execute(f"DROP TABLE {name} SYNC")

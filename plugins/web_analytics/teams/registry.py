@@ -25,6 +25,8 @@ TABLE_ALREADY_EXISTS = 57
 API = TaskIdentity(dag_id="web_analytics_api", run_id="api", task_id="put_team")
 # Requests are answered in threads: without it the check of a reload could meet a further one.
 _ONE_AT_A_TIME = threading.Lock()
+# The token of the lock that another holds: when it was seen first, by a clock that only goes on.
+_SEEN_SINCE: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,7 @@ def alone(clickhouse: ClickHouse) -> Generator[str, None, None]:
     while not _create_lock(clickhouse, token):
         if time.monotonic() > deadline:
             raise RegistryBusy("Others have been changing the registry of teams for too long; try again.")
-        held = clickhouse.query("teams/read_registry_lock")
-        if held and held[0]["age_seconds"] > ABANDONED_AFTER.total_seconds():
+        if _is_abandoned(clickhouse):
             clickhouse.run("teams/drop_registry_lock")
         time.sleep(POLL_SECONDS)
     try:
@@ -80,6 +81,19 @@ def alone(clickhouse: ClickHouse) -> Generator[str, None, None]:
         held = clickhouse.query("teams/read_registry_lock")
         if held and held[0]["token"] == token:
             clickhouse.run("teams/drop_registry_lock")
+
+
+def _is_abandoned(clickhouse: ClickHouse) -> bool:
+    """Where the server does not know since when there is the lock, it counts from when this process saw it first."""
+    for held in clickhouse.query("teams/read_registry_lock"):
+        token, age = held["token"], held["age_seconds"]
+        if (since := _SEEN_SINCE.get(token)) is None:
+            since = time.monotonic()
+            _SEEN_SINCE.clear()
+            _SEEN_SINCE[token] = since
+        seconds = time.monotonic() - since if age is None else age
+        return seconds > ABANDONED_AFTER.total_seconds()
+    return False
 
 
 def _create_lock(clickhouse: ClickHouse, token: str) -> bool:
