@@ -111,7 +111,7 @@ class AirflowServer:
         """One request as a user; as nobody with ``user=None``."""
         headers = {"Content-Type": "application/json"}
         if user:
-            headers["Authorization"] = f"Bearer {self._token(user)}"
+            headers["Authorization"] = f"Bearer {self.token(user)}"
         request = urllib.request.Request(
             self.base + path,
             method=method,
@@ -151,7 +151,7 @@ class AirflowServer:
 
         return wait_for(ended, seconds, f"the end of {path}")
 
-    def _token(self, user: str) -> str:
+    def token(self, user: str) -> str:
         if user not in self._tokens:
             login = {"username": user, "password": USERS[user][1]}
             answer = self.call("POST", "/auth/token", login, user=None)
