@@ -13,7 +13,6 @@ import os
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Generator
 from datetime import UTC, date, datetime
@@ -25,15 +24,18 @@ sys.path.insert(0, str(CHECKOUT / "plugins"))
 
 # After the lines above: what follows reads them when it is imported.
 from benchmarks import build as build_benchmark  # noqa: E402
+from benchmarks import cost as cost_benchmark  # noqa: E402
 from benchmarks import detection as detection_benchmark  # noqa: E402
 from benchmarks import freshness, orchestration, publish, scaling, transport  # noqa: E402
+from benchmarks import reader as reader_benchmark  # noqa: E402
 from benchmarks.usage import process_usage  # noqa: E402
 from demo import sample_data  # noqa: E402
 from embedded_clickhouse.process import EmbeddedClickHouse  # noqa: E402
 from web_analytics import schema  # noqa: E402
 from web_analytics.build import steps  # noqa: E402
 from web_analytics.clickhouse.connection import ClickHouse  # noqa: E402
-from web_analytics.detection import detector  # noqa: E402
+from web_analytics.detection import cost, detector  # noqa: E402
+from web_analytics.rules.cost import BuiltDate  # noqa: E402
 from web_analytics.rules.partitions import ONE_DAY, lookback, newest_closed_day, newest_first  # noqa: E402
 from web_analytics.rules.states import MISSING  # noqa: E402
 from web_analytics.settings import Settings  # noqa: E402
@@ -41,19 +43,7 @@ from web_analytics.teams.selection import select_teams  # noqa: E402
 
 EVENTS, QUICK_EVENTS = 5_000_000, 1_000_000
 DAYS, QUICK_DAYS = 7, 3
-READER_SECONDS, QUICK_READER_SECONDS = 15, 8
-
-
-def read_like_a_dashboard(clickhouse, days, stop: threading.Event) -> list[float]:
-    """Seconds of each of a dashboard's queries, one after the other until told to stop."""
-    parameters = {"date_start": min(days), "date_end": max(days), "team_ids": []}
-    seconds = []
-    while not stop.is_set():
-        started = time.monotonic()
-        clickhouse.query("validation/oracle_stored_stats", parameters)
-        seconds.append(time.monotonic() - started)
-        time.sleep(0.02)
-    return seconds
+READER_SECONDS, QUICK_READER_SECONDS = 60, 15
 
 
 @contextlib.contextmanager
@@ -128,9 +118,9 @@ def measure_freshness(settings: Settings, today: date, quick: bool) -> dict[str,
         return freshness.measure(clickhouse, settings, today, rounds=11)
 
 
-def measure_reader(settings: Settings, today: date, quick: bool) -> dict[str, float]:
-    """A dashboard's reader beside a backfill."""
-    results: dict[str, float] = {}
+@contextlib.contextmanager
+def data_for_readers(settings: Settings, today: date, quick: bool):
+    """A server with events of some days and two connections to it: (server, one, another, days, teams)."""
     with fresh_server() as (_, server, clickhouse), ClickHouse("clickhouse_default") as reader:
         sample_data.create_source(clickhouse)
         schema.create_tables(clickhouse)
@@ -139,46 +129,55 @@ def measure_reader(settings: Settings, today: date, quick: bool) -> dict[str, fl
         teams = select_teams(clickhouse, settings).team_ids
         newest = newest_closed_day(datetime.now(UTC), settings.settling)
         days = newest_first(lookback(newest + ONE_DAY, QUICK_DAYS if quick else DAYS))
+        yield server, clickhouse, reader, days, teams
 
-        scope = detector.DetectionScope(lookback(newest + ONE_DAY, 30), (MISSING,), nightly=False)
+
+def measure_reader(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """A dashboard's reader beside a backfill."""
+    results: dict[str, float] = {}
+    with data_for_readers(settings, today, quick) as (server, clickhouse, reader, days, teams):
+        scope = detector.DetectionScope(lookback(days[0] + ONE_DAY, 30), (MISSING,), nightly=False)
         started = time.monotonic()
         detector.count_gaps(clickhouse, settings, scope, teams)
         results["detect_30_days_s"] = time.monotonic() - started
 
         steps.build_partition(clickhouse, settings, days[0], teams)  # a warm-up, not counted
-        seconds, cpu = [], []
+        seconds, cpu, costs = [], [], []
         for day in days:
+            size = cost.source_rows(clickhouse, day, teams)
+            first_statement = len(clickhouse.statistics)
             cpu_before, _ = process_usage(server.pid)
             started = time.monotonic()
             built = steps.build_partition(clickhouse, settings, day, teams)
             seconds.append(time.monotonic() - started)
+            costs.append(BuiltDate(size, cost_benchmark.cost_of(clickhouse.statistics[first_statement:])))
             cpu.append(process_usage(server.pid)[0] - cpu_before)
         results["day_pageviews"] = built["pageviews"]
         results["build_day_s"] = statistics.median(seconds)
         results["build_day_server_cpu_s"] = statistics.median(cpu)
         results["server_peak_mb"] = process_usage(server.pid)[1]
+        results |= cost_benchmark.errors(costs)
+        results |= cost_benchmark.asking(clickhouse, server.pid, days[0], list(teams))
+        results |= reader_benchmark.measure(
+            reader,
+            clickhouse,
+            settings,
+            days,
+            teams,
+            QUICK_READER_SECONDS if quick else READER_SECONDS,
+            "default",
+        )
+    return results
 
-        medians = {}
-        for label in ("alone", "beside a backfill"):
-            stop, latencies = threading.Event(), []
-            thread = threading.Thread(
-                target=lambda stop=stop, latencies=latencies: latencies.extend(
-                    read_like_a_dashboard(reader, days, stop)
-                )
-            )
-            thread.start()
-            until = time.monotonic() + (QUICK_READER_SECONDS if quick else READER_SECONDS)
-            while time.monotonic() < until:
-                if label == "alone":
-                    time.sleep(0.1)
-                else:
-                    steps.build_partition(clickhouse, settings, days[0], teams)
-            stop.set()
-            thread.join()
-            medians[label] = statistics.median(latencies)
-        results["reader_median_alone_ms"] = medians["alone"] * 1000
-        results["reader_median_beside_backfill_ms"] = medians["beside a backfill"] * 1000
-        results["reader_median_ratio"] = medians["beside a backfill"] / medians["alone"]
+
+def measure_knobs(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """The same reader beside builds with other settings."""
+    results: dict[str, float] = {}
+    with data_for_readers(settings, today, quick) as (_, clickhouse, reader, days, teams):
+        steps.build_partition(clickhouse, settings, days[0], teams)  # a warm-up, not counted
+        for name in reader_benchmark.KNOBS:
+            seconds = QUICK_READER_SECONDS if quick else READER_SECONDS
+            results |= reader_benchmark.measure(reader, clickhouse, settings, days, teams, seconds, name)
     return results
 
 
@@ -200,13 +199,14 @@ PARTS = {
     "teams": measure_teams,
     "reader": measure_reader,
     "freshness": measure_freshness,
+    "knobs": measure_knobs,
     "run": measure_run,
     "events": measure_events,
     "transport": measure_transport,
     "scaling": measure_scaling,
 }
 # What is measured only where it is asked for.
-BY_NAME = {"transport", "scaling"}
+BY_NAME = {"knobs", "scaling", "transport"}
 
 
 def main(arguments: list[str] | None = None) -> int:

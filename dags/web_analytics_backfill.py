@@ -19,6 +19,10 @@ nothing, `{"team_ids": [12], "min_missing_partitions": 1}`, or
 the schedule, and each of them looks at the same last days. To fill past days, trigger one run with `date_start` and
 `date_end`.
 
+**If a run waits at `approve`:** its dates are estimated above `WEB_ANALYTICS_APPROVE_ABOVE_ROWS`. Answer in the UI under
+Required Actions; without an answer within 5 hours it ends, and the next run asks again. The task is there only where the
+setting is.
+
 **If a run fails:** its note and `summarise` name the dates that were not built, or that are not what the raw events say,
 with the cause. Clearing it, or just the next run, builds the date; running anything twice never doubles a
 number. A message that a date is locked names the run that holds it.
@@ -35,6 +39,12 @@ from web_analytics.conf import BackfillConf
 from web_analytics.regions import for_each_region
 from web_analytics.reporting import alerts
 from web_analytics.reporting.links import link_to_coverage
+from web_analytics.wiring.approval import (
+    ANSWER,
+    COST_ANSWER_WITHIN,
+    RecordedApprovalOperator,
+    cost_is_approved,
+)
 from web_analytics.wiring.assets import (
     DECISION_ASSET,
     TEAM_ENABLED_ALIAS,
@@ -87,7 +97,9 @@ def web_analytics_backfill():
         context = get_current_context()
         context["outlet_events"][DECISION_ASSET].extra = decided
         context["ti"].xcom_push("decision", decided)
-        return "plan" if decided["backfill"] else "skip_backfill"
+        if not decided["backfill"]:
+            return "skip_backfill"
+        return "approve" if decided["asks"] else "plan"
 
     @task
     def skip_backfill(decided):
@@ -95,11 +107,12 @@ def web_analytics_backfill():
 
         backfill.log_skip(decided)
 
-    @task
+    # Where a person may have to approve, and nobody had to be asked, the task that asks is skipped.
+    @task(trigger_rule="none_failed_min_one_success" if cost_is_approved() else "all_success")
     def plan(detected, decided):
-        from web_analytics.tasks import backfill
+        from web_analytics.tasks import backfill, runtime
 
-        return backfill.plan(detected, decided)
+        return backfill.plan(detected, decided, runtime.result_of("approve", ANSWER))
 
     def stage_date(day, plan_id):
         from web_analytics.tasks import backfill
@@ -110,7 +123,8 @@ def web_analytics_backfill():
     def summarise():
         from web_analytics.tasks import backfill, runtime
 
-        return backfill.summarise(runtime.result_of("decide", "decision"))
+        decided = runtime.result_of("decide", "decision")
+        return backfill.summarise(decided, runtime.result_of("approve", ANSWER))
 
     teams = resolve_teams()
     detected = detect()
@@ -121,6 +135,15 @@ def web_analytics_backfill():
     built = build_dates(planned, stage_date)
     teams >> detected
     branch >> [skipped, planned]
+    if cost_is_approved():
+        approve = RecordedApprovalOperator(
+            task_id="approve",
+            subject="{{ ti.xcom_pull(task_ids='decide', key='decision')['asks'] }}",
+            body="{{ ti.xcom_pull(task_ids='decide', key='decision')['question'] }}",
+            defaults=RecordedApprovalOperator.REJECT,
+            response_timeout=COST_ANSWER_WITHIN,
+        )
+        branch >> approve >> planned
     [skipped, built] >> summarise()
 
 

@@ -14,7 +14,7 @@ from web_analytics.errors import BadSetting
 from web_analytics.parsers import MAX_TEAM_ID
 from web_analytics.rules.decision import NEWEST, PRIORITIES
 from web_analytics.rules.states import GAP_KINDS
-from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS, Settings
+from web_analytics.settings import MAX_ROWS, MAX_TEAM_BACKFILL_DAYS, Settings
 
 MAX_RANGE_DAYS = 365
 MAX_CHECKED_DAYS = 30
@@ -218,6 +218,13 @@ class BackfillConf(Conf):
         _whole_number(1, 100),
         "Dates built by this run; empty: WEB_ANALYTICS_BACKFILL_MAX_PARTITIONS_PER_RUN.",
         setting="max_partitions_per_run",
+        section=_BUILD,
+    )
+    max_rows: int = _param(
+        _whole_number(0, MAX_ROWS),
+        "Budget in rows read in ClickHouse, as estimated: dates until it is used, the first always. 0: no budget; "
+        "empty: WEB_ANALYTICS_MAX_ROWS_PER_RUN.",
+        setting="max_rows_per_run",
         section=_BUILD,
     )
     min_missing_partitions: int = _param(

@@ -21,9 +21,11 @@ from web_analytics.clickhouse.connection import CORRECTNESS_SETTINGS
 from web_analytics.clickhouse.placement import TOPOLOGIES, Placement, cluster_name
 from web_analytics.errors import BadSetting
 from web_analytics.parsers import Notifier
+from web_analytics.rules.load import MEASURES
 
 BUCKET_MINUTES = (60, 30, 15)
 MAX_TEAM_BACKFILL_DAYS = 30
+MAX_ROWS = 10**15
 STRATEGIES = Path(__file__).parent / "teams" / "strategies"
 
 
@@ -64,6 +66,15 @@ def _query_settings(text: str) -> dict[str, Any]:
     return parsed
 
 
+def _load_bounds(text: str) -> dict[str, float]:
+    parsed = json.loads(text)
+    if not isinstance(parsed, dict) or set(parsed) - set(MEASURES):
+        raise ValueError
+    if any(type(bound) not in (int, float) or not 0 <= bound < float("inf") for bound in parsed.values()):
+        raise ValueError
+    return parsed
+
+
 _OPTIONAL_CONNECTION = (parsers.optional_identifier, "the id of an Airflow connection; empty: none is sent")
 
 
@@ -88,6 +99,20 @@ class Settings:
     )
     max_partitions_per_run: int = _setting(
         "BACKFILL_MAX_PARTITIONS_PER_RUN", "7", parsers.whole_number(1, 100), "dates built per run"
+    )
+    max_rows_per_run: int = _setting(
+        "MAX_ROWS_PER_RUN",
+        "0",
+        parsers.whole_number(0, MAX_ROWS),
+        "budget of a run of the backfill, in rows read in ClickHouse as estimated before: dates are taken in their order "
+        "until it is used, the first one always; 0: no budget",
+    )
+    approve_above_rows: int = _setting(
+        "APPROVE_ABOVE_ROWS",
+        "0",
+        parsers.whole_number(0, MAX_ROWS),
+        "a run of the backfill whose dates are estimated above so many rows asks a person first; 0: nobody is asked; "
+        "read when the DAG file is parsed, too",
     )
     min_missing_partitions: int = _setting(
         "BACKFILL_MIN_MISSING_PARTITIONS",
@@ -263,6 +288,22 @@ class Settings:
         ),
         "query settings added to every heavy query, over the package's own such as `max_threads` 1 and `os_thread_priority` 19",
     )
+    busy_above: dict[str, float] = _setting(
+        "BUSY_ABOVE",
+        '{"queries": 50, "memory_percent": 80, "merges": 24, "parts": 300, "replication_queue": 100}',
+        (
+            _load_bounds,
+            f"a JSON object with numbers from 0 up for any of {', '.join(MEASURES)}; {{}}: the load is not looked at",
+        ),
+        "load of the server above which a date waits before it begins: queries of others that run, share of the server's "
+        "memory limit, merges and mutations that run, parts in one partition of a target, its replication queue",
+    )
+    busy_wait_minutes: int = _setting(
+        "BUSY_WAIT_MINUTES",
+        "60",
+        parsers.whole_number(0, 24 * 60),
+        "how long a date waits for a busy server at most; then it begins all the same; 0: it does not look",
+    )
     api_max_requests: int = _setting(
         "API_MAX_REQUESTS",
         "8",
@@ -383,6 +424,10 @@ class Settings:
     @property
     def lock_ttl(self) -> timedelta:
         return timedelta(minutes=self.lock_ttl_minutes)
+
+    @property
+    def busy_wait(self) -> timedelta:
+        return timedelta(minutes=self.busy_wait_minutes)
 
     @property
     def max_gap_age(self) -> timedelta:

@@ -54,6 +54,7 @@ SAMPLE_NAMES = {
     "tables": [["web_analytics_lock_20260101", "web_analytics_build_events"]],
     "for_readers": [False],  # schema/create_freshness sets it
     "further_tables": [[], ["paths", "pages"]],
+    "of_one_run": [False, True],
     "only_gaps": [False, True],
     "only_missing": [False, True],
     "only_new": [False, True],

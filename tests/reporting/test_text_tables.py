@@ -44,10 +44,10 @@ def test_metrics_lose_no_digit():
     ]  # fmt: skip
 
 
-def test_a_plan_and_its_estimate():
+def test_a_plan():
     gap = GapCount(DAYS.start, "web_pre_aggregated_stats", "missing", 3, 40)
-    text = describe_plan([DAYS.start], [gap], {DAYS.start: {"rows": 9}})
-    assert cells(text)[1] == ["2026-01-01", "web_pre_aggregated_stats", "missing", "3", "40", "9"]
+    text = describe_plan([DAYS.start], [gap])
+    assert cells(text)[1] == ["2026-01-01", "web_pre_aggregated_stats", "missing", "3", "40"]
 
 
 def test_days_and_their_worst_differences():

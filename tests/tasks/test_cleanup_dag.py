@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
 
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
-from airflow.sdk.timezone import utcnow
 
+from tests.people import answer, answer_now, no_answer_within, waiting_for_input
 from tests.support import differences_from_oracle, fingerprint, leftovers, merged_totals
 from web_analytics.build import locks, steps
 from web_analytics.build.locks import Owner
@@ -38,62 +37,6 @@ def conf(days):
         "date_start": days(2)[-1].isoformat(),
         "date_end": (days(1)[0] + ONE_DAY).isoformat(),
     }
-
-
-@contextlib.contextmanager
-def waiting_for_input(act):
-    """Does ``act(session, task_instance)`` once a task waits for a person; dag.test() waits meanwhile."""
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    stop, errors = threading.Event(), []
-
-    def watch():
-        while not stop.is_set():
-            with create_session() as session:
-                waiting = session.scalars(
-                    select(TaskInstance).where(TaskInstance.state == "awaiting_input")
-                ).first()
-                if waiting is not None:
-                    try:
-                        act(session, waiting)
-                    except Exception as error:
-                        errors.append(error)
-                        waiting.state = "failed"  # or dag.test() would wait for ever
-                    return
-            time.sleep(0.2)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    yield
-    stop.set()
-    watcher.join()
-    assert not errors
-
-
-def answer(option, user="eve"):
-    return waiting_for_input(answer_now(option, user))
-
-
-def answer_now(option, user="eve"):
-    """A person's answer, given through the code of Airflow's REST endpoint."""
-
-    def act(session, task_instance):
-        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-        from airflow.api_fastapi.core_api.datamodels.hitl import UpdateHITLDetailPayload
-        from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
-
-        update_hitl_detail(
-            dag_id=task_instance.dag_id,
-            dag_run_id=task_instance.run_id,
-            task_id=task_instance.task_id,
-            update_hitl_detail_payload=UpdateHITLDetailPayload(chosen_options=[option], params_input={}),
-            user=SimpleAuthManagerUser(username=user, role="admin"),
-            session=session,
-        )
-
-    return act
 
 
 def cleanups(clickhouse):
@@ -180,18 +123,8 @@ def test_whoever_triggers_cannot_approve_where_two_people_are_asked_for(
 
 
 def test_no_answer_in_time_is_a_rejection(built, run_dag, conf):
-    """The scheduler's own sweep, with the deadline moved to the past."""
-    from airflow.jobs.job import Job
-    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
-
-    def let_it_time_out(session, task_instance):
-        assert task_instance.trigger_timeout - utcnow() > 23 * ONE_DAY / 24
-        task_instance.trigger_timeout = utcnow() - ONE_DAY
-        session.flush()
-        SchedulerJobRunner(job=Job()).check_awaiting_input_timeouts(session=session)
-
     before = merged_totals(built)
-    with waiting_for_input(let_it_time_out):
+    with no_answer_within(ONE_DAY):
         run = run_dag(DAG, {**conf, "dry_run": False})
     assert run.state == "success"
     assert merged_totals(built) == before

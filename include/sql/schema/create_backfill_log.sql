@@ -5,7 +5,7 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_log{{ lasting.on_cluster }}
 (
     logged_at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'),
     kind LowCardinality(String)
-        COMMENT 'decision, attempt, validation, adoption, cleanup, team (its registration changed) or health',
+        COMMENT 'decision, wait (for a busy server), attempt, validation, adoption, cleanup, team (its registration changed) or health',
     dag_id LowCardinality(String),
     run_id String,
     task_id LowCardinality(String),
@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_log{{ lasting.on_cluster }}
     try_number UInt16,
     partition_date Nullable(Date),
     table_name LowCardinality(String),
-    status LowCardinality(String) COMMENT 'decisions: backfill or skip; cleanups also rejected; health: ok, degraded or failing; all others: succeeded or failed',
+    status LowCardinality(String) COMMENT 'decisions: backfill or skip; cleanups also rejected; waits: waiting or over; health: ok, degraded or failing; all others: succeeded or failed',
     reason String,
     error_code Int32,
     seconds Float64,

@@ -14,7 +14,6 @@ from web_analytics.conf import BackfillConf
 from web_analytics.detection import activity
 from web_analytics.rules.decision import GapCount, Rule
 from web_analytics.rules.partitions import (
-    ONE_DAY,
     DateRange,
     chunks,
     closed_part,
@@ -244,36 +243,32 @@ def planned_teams(clickhouse: ClickHouse, plan_id: str, partition_date: date) ->
     return [row["team_id"] for row in rows]
 
 
-def estimate_source_read(
-    clickhouse: ClickHouse, partition_date: date, team_ids: Collection[int]
-) -> dict[str, int]:
-    """Rows and parts of the source that building a date would read, from the primary key alone."""
-    rows = clickhouse.query(
-        "detection/estimate_source_read",
-        {"date_start": partition_date, "date_end": partition_date + ONE_DAY},
+def list_gaps(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    days: DateRange,
+    team_ids: Collection[int],
+    states: tuple[str, ...],
+) -> list[dict[str, Any]]:
+    """The team-days in one of these states, newest first, without writing anything."""
+    if not days or not team_ids:
+        return []
+    coverage = coverage_query(clickhouse, settings, days, kinds=states)
+    return clickhouse.query(
+        "detection/list_gaps",
+        {**coverage.parameters, "states": states},
+        coverage.names,
         external_tables=[teams_table(team_ids)],
+        heavy=True,
     )
-    return {
-        "rows": sum(int(row["rows"]) for row in rows),
-        "parts": sum(int(row["parts"]) for row in rows),
-    }
 
 
-def describe_plan(
-    dates: Sequence[date], gaps: Sequence[GapCount], estimates: dict[date, dict[str, int]]
-) -> str:
-    """The plan of a dry run as an aligned table."""
+def describe_plan(dates: Sequence[date], gaps: Sequence[GapCount]) -> str:
+    """What the dates of a plan lack, as an aligned table."""
     return text_table(
-        ("date", "table", "state", "teams", "pageviews", "rows to read"),
+        ("date", "table", "state", "teams", "pageviews"),
         [
-            (
-                day,
-                gap.table_name,
-                gap.state,
-                gap.teams,
-                gap.source_pageviews,
-                estimates.get(day, {}).get("rows", 0),
-            )
+            (day, gap.table_name, gap.state, gap.teams, gap.source_pageviews)
             for day in dates
             for gap in gaps
             if gap.partition_date == day

@@ -1,7 +1,8 @@
 """Why a run failed, in one sentence, wherever a person looks first: the end of the task's log, the message of the run's
 last task, and the run's note, which Airflow and the coverage page show beside the run.
 
-The sentence of each failed try is the task's XCom :data:`KEY`; Airflow clears it when the task is tried again.
+The sentence of each failed try is the task's XCom :data:`KEY`; Airflow clears it when the task is tried again. A run that
+succeeded gets a note, too, where a task has left a remark (:data:`REMARK`), such as what a budget has left out.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KEY = "failure"
-FAILED, REFUSED = "Failed: ", "Refused: "
+REMARK = "remark"
+FAILED, REFUSED, REMARKED = "Failed: ", "Refused: ", "Remark: "
 # What Airflow's table of notes holds.
 LONGEST_NOTE = 1000
 
@@ -46,6 +48,13 @@ def remember(context: Mapping[str, Any] | None, error: BaseException) -> None:
     except Exception as problem:
         # The task has failed for its own reason, which is in its log; whether it is tried again does not depend on this.
         log.warning("Why this task failed could not be left for the run's note: %s", problem)
+
+
+def remark(sentence: str) -> None:
+    """In a task: leaves what a run that succeeds is to say in its note."""
+    from airflow.sdk import get_current_context
+
+    get_current_context()["ti"].xcom_push(key=REMARK, value={"sentence": sentence})
 
 
 def first_cause(exclude: Iterable[str] = ()) -> str:
@@ -88,26 +97,40 @@ def write_note(dag_run: DagRun) -> None:
 
     The last task's sentence holds the cause; where a run has no such task, the last one to fail tells it.
     """
-    from airflow.models.dagrun import DagRunNote
+    with _session_of(dag_run) as session:
+        failures = _left(session, dag_run, KEY)
+        if failures:
+            last = max(failures, key=lambda each: each["at"])
+            prefix = REFUSED if any(each["is_refused"] for each in failures) else FAILED
+            _put(session, dag_run, f"{prefix}{last['sentence']}")
+
+
+def write_remark(dag_run: DagRun) -> None:
+    """In the scheduler or the API server: gives a run that succeeded the remark of its tasks as a note. What a person
+    wrote stays."""
+    with _session_of(dag_run) as session:
+        if remarks := _left(session, dag_run, REMARK):
+            _put(session, dag_run, f"{REMARKED}{'; '.join(each['sentence'] for each in remarks)}")
+
+
+def _left(session: Any, dag_run: DagRun, key: str) -> list[Mapping[str, Any]]:
+    """What the run's tasks have left under a key."""
     from airflow.models.xcom import XComModel
 
-    with _session_of(dag_run) as session:
-        note = session.get(DagRunNote, dag_run.id)
-        if note is not None and not _is_ours(note.content):
-            return
-        query = XComModel.get_many(run_id=dag_run.run_id, key=KEY, dag_ids=dag_run.dag_id)
-        failures = [_deserialized(each) for each in session.scalars(query)]
-        if not failures:
-            return
-        last = max(failures, key=lambda each: each["at"])
-        refused = any(each["is_refused"] for each in failures)
-        text = f"{REFUSED if refused else FAILED}{last['sentence']}"[:LONGEST_NOTE]
-        if note is None:
-            note = DagRunNote(text)
-            note.dag_run_id = dag_run.id
-            session.add(note)
-        else:
-            note.content = text
+    query = XComModel.get_many(run_id=dag_run.run_id, key=key, dag_ids=dag_run.dag_id)
+    return [_deserialized(each) for each in session.scalars(query)]
+
+
+def _put(session: Any, dag_run: DagRun, text: str) -> None:
+    from airflow.models.dagrun import DagRunNote
+
+    note = session.get(DagRunNote, dag_run.id)
+    if note is None:
+        note = DagRunNote(text[:LONGEST_NOTE])
+        note.dag_run_id = dag_run.id
+        session.add(note)
+    elif _is_ours(note.content):
+        note.content = text[:LONGEST_NOTE]
 
 
 def forget_note(dag_run: DagRun) -> None:
@@ -121,7 +144,7 @@ def forget_note(dag_run: DagRun) -> None:
 
 
 def _is_ours(note: str | None) -> bool:
-    return not note or note.startswith((FAILED, REFUSED))
+    return not note or note.startswith((FAILED, REFUSED, REMARKED))
 
 
 def _session_of(dag_run: DagRun) -> AbstractContextManager[Any]:

@@ -74,6 +74,7 @@ class Decision:
 
     :ivar dates: what this run builds, in this order.
     :ivar dates_left: dates with gaps that the limit leaves to the next run.
+    :ivar remark: of the reason, what whoever looks at the run should see although nothing has failed; becomes its note.
     """
 
     backfill: bool
@@ -83,6 +84,7 @@ class Decision:
     oldest_gap_age_hours: float
     dates: tuple[date, ...]
     dates_left: int
+    remark: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -13,16 +14,19 @@ from web_analytics.build.locks import Owner
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.conf import BackfillConf
-from web_analytics.detection import detector
+from web_analytics.detection import cost, detector
+from web_analytics.errors import BadSetting
 from web_analytics.regions import region_suffix
 from web_analytics.reporting import failures, step_log
 from web_analytics.reporting.concern import Concern
+from web_analytics.rules.cost import Cost, in_words, needs_approval, total, within_budget
 from web_analytics.rules.decision import GapCount, decide
 from web_analytics.rules.gaps import fill_command
 from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_at
 from web_analytics.rules.states import GAP_KINDS
 from web_analytics.settings import Settings
 from web_analytics.tasks import dates
+from web_analytics.tasks.approval import is_approved, responder
 from web_analytics.tasks.runtime import (
     current_conf,
     current_task,
@@ -32,12 +36,15 @@ from web_analytics.tasks.runtime import (
 )
 from web_analytics.teams import first_backfills
 from web_analytics.teams.selection import select_teams
+from web_analytics.text_tables import text_table
 
 log = logging.getLogger(__name__)
 
 
 # Of the teams that a conf names, so many are told in the decision.
 TEAMS_IN_LOG = 100
+
+ASKING_TASK = "approve"
 
 
 class BackfillIncomplete(RuntimeError):
@@ -126,14 +133,23 @@ def detect(logical_date: datetime | None) -> dict[str, Any]:
 
 
 def decide_run(detected: dict[str, Any]) -> dict[str, Any]:
-    """Applies the rule, logs the decision and writes it to the history.
+    """Applies the rule and the budget, logs the decision and writes it to the history.
 
-    :returns: the decision with the numbers behind it.
+    :returns: the decision with the numbers behind it, among them what each of its dates is estimated to cost.
     """
     settings, conf = _settings_and_conf()
     gaps = [GapCount.from_row(row) for row in detected["gaps"]]
-    now = datetime.fromisoformat(detected["detected_at"])
+    now, task = datetime.fromisoformat(detected["detected_at"]), current_task()
     decision = decide(gaps, detector.rule_of(conf, settings, _scope(detected), now), now)
+    sizes: dict[date, int] = {}
+    estimates: dict[date, Cost] = {}
+    if decision.backfill:
+        with open_clickhouse(settings, task) as clickhouse:
+            sizes = _sizes(clickhouse, settings, conf, detected, decision.dates)
+            estimates = cost.estimated(sizes, cost.earlier_builds(clickhouse, now))
+        decision = within_budget(decision, estimates, conf.max_rows)
+    chosen = total([estimates[day] for day in decision.dates])
+    asks = not conf.dry_run and needs_approval(chosen, settings.approve_above_rows)
     decided = {
         **decision.to_json(),
         "dry_run": conf.dry_run,
@@ -145,41 +161,145 @@ def decide_run(detected: dict[str, Any]) -> dict[str, Any]:
         "team_ids": list(conf.team_ids)[:TEAMS_IN_LOG],
         "missing_by_table": _missing_by_table(gaps),
         "min_missing_partitions": conf.min_missing_partitions,
+        "max_rows": conf.max_rows,
+        "estimates": [
+            {"date": day.isoformat(), "source_rows": sizes[day], **asdict(estimates[day])}
+            for day in decision.dates
+        ],
+        "asks": "",
     }
+    if asks:
+        decided |= _question(settings, decided, chosen)
     log.info(
         "Decision: %s. %s. Dates: %s.",
         "backfill" if decision.backfill else "skip",
         decision.reason,
         ", ".join(decided["dates"]) or "none",
     )
+    if decision.backfill:
+        log.info("Estimated: %s.", in_words(chosen))
+        if conf.dry_run and needs_approval(chosen, settings.approve_above_rows):
+            log.info(
+                "A person would have to approve this: above %s rows.", f"{settings.approve_above_rows:,}"
+            )
+    if decision.remark and not conf.dry_run:
+        failures.remark(decision.remark)
     if not conf.dry_run:
-        task = current_task()
         with open_clickhouse(settings, task) as clickhouse:
             history.append(
                 clickhouse,
                 task,
                 kind="decision",
                 status="backfill" if decision.backfill else "skip",
-                reason=decision.reason,
+                reason=decided["reason"],
                 team_count=detected["teams"],
                 details=decided,
             )
     return decided
 
 
-def plan(detected: dict[str, Any], decided: dict[str, Any]) -> list[dict[str, str]]:
-    """The arguments of each date's task group, newest first; none for a dry run, which prints its plan."""
-    settings, conf = _settings_and_conf()
-    if not decided["dry_run"]:
-        log.info("Building %d dates, newest first: %s.", len(decided["dates"]), ", ".join(decided["dates"]))
-        return [{"day": day, "plan_id": decided["plan_id"]} for day in decided["dates"]]
+def _question(settings: Settings, decided: dict[str, Any], estimate: Cost) -> dict[str, str]:
+    """What a person is asked: ``asks`` in short, ``question`` in full, and the ``reason`` with it.
+
+    :raises BadSetting: the DAG has no task that asks.
+    """
+    from airflow.sdk import get_current_context
+
+    bound = f"{settings.approve_above_rows:,}"
+    if ASKING_TASK not in get_current_context()["dag"].task_ids:
+        raise BadSetting(
+            "WEB_ANALYTICS_APPROVE_ABOVE_ROWS",
+            settings.approve_above_rows,
+            "the same value where DAG files are parsed as for the workers: this DAG has no task that asks",
+        )
+    dates = f"{len(decided['dates'])} date{'' if len(decided['dates']) == 1 else 's'}"
+    asked = f"about {in_words(estimate)}, above WEB_ANALYTICS_APPROVE_ABOVE_ROWS {bound}"
+    return {
+        "asks": f"Build {dates}, about {estimate.rows:,} rows?",
+        "question": (
+            f"Builds {dates}, {asked}.\n\nWhy: {decided['reason']}.\n\n```text\n{_describe_estimates(decided)}\n```"
+        ),
+        "reason": f"{decided['reason']}; a person is asked to approve {asked}",
+    }
+
+
+def _sizes(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    conf: BackfillConf,
+    detected: dict[str, Any],
+    days: Sequence[date],
+) -> dict[date, int]:
+    """Rows of the source that building each date reads, for the teams that lack it."""
+    pageviews: dict[date, int] = {}
+    for gap in (GapCount.from_row(row) for row in detected["gaps"]):
+        pageviews[gap.partition_date] = max(pageviews.get(gap.partition_date, 0), gap.source_pageviews)
+    selected = frozenset(select_teams(clickhouse, settings).restricted_to(conf.team_ids).team_ids)
+    sizes = {}
+    for day in days:
+        if detected["plan_id"]:
+            team_ids = selected.intersection(detector.planned_teams(clickhouse, detected["plan_id"], day))
+        else:
+            only = DateRange(day, day + ONE_DAY)
+            rows = detector.list_gaps(clickhouse, settings, only, selected, tuple(detected["states"]))
+            team_ids = frozenset(row["team_id"] for row in rows)
+        sizes[day] = cost.source_rows(clickhouse, day, team_ids, pageviews.get(day, 0))
+    return sizes
+
+
+def plan(
+    detected: dict[str, Any], decided: dict[str, Any], approval: Mapping[str, Any] | None
+) -> list[dict[str, str]]:
+    """The arguments of each date's task group, in the order of the decision; none for a dry run, which prints its plan.
+
+    :param approval: what the person answered whom ``decide`` has asked; None where it asked nobody.
+    :raises BackfillIncomplete: somebody was to approve and has not.
+    """
+    settings, _ = _settings_and_conf()
     days = [date.fromisoformat(day) for day in decided["dates"]]
-    with open_clickhouse(settings, current_task()) as clickhouse:
-        teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
-        estimates = {day: detector.estimate_source_read(clickhouse, day, teams.team_ids) for day in days}
-    gaps = [GapCount.from_row(row) for row in detected["gaps"]]
-    log.info("Dry run, nothing is built. The plan:\n%s", detector.describe_plan(days, gaps, estimates))
-    return []
+    estimates = _describe_estimates(decided)
+    if decided["dry_run"]:
+        gaps = [GapCount.from_row(row) for row in detected["gaps"]]
+        lacks = detector.describe_plan(days, gaps)
+        log.info("Dry run, nothing is built. The plan:\n%s\nWhat it would cost:\n%s", lacks, estimates)
+        return []
+    if decided["asks"]:
+        if not is_approved(approval):
+            raise BackfillIncomplete("Nothing is built: no person approved.")
+        _record_answer(settings, decided, "backfill", f"approved by {responder(approval)}")
+    log.info("Building %d dates, in this order: %s.\n%s", len(days), ", ".join(decided["dates"]), estimates)
+    return [{"day": day, "plan_id": decided["plan_id"]} for day in decided["dates"]]
+
+
+def _record_answer(settings: Settings, decided: dict[str, Any], status: str, answer: str) -> None:
+    """Adds to the history what became of a decision that a person was asked about."""
+    task = current_task()
+    built = decided["dates"] if status == "backfill" else []
+    left = decided["dates_left"] + len(decided["dates"]) - len(built)
+    estimates = decided["estimates"] if built else []
+    with open_clickhouse(settings, task) as clickhouse:
+        history.append(
+            clickhouse,
+            task,
+            kind="decision",
+            status=status,
+            reason=f"{decided['reason']}; {answer}",
+            team_count=decided["teams"],
+            details={**decided, "dates": built, "dates_left": left, "estimates": estimates, "asks": ""},
+        )
+
+
+def _describe_estimates(decided: dict[str, Any]) -> str:
+    costs = [Cost(each["rows"], each["bytes"], each["seconds"]) for each in decided["estimates"]]
+    named = zip([*decided["dates"], "total"], [*costs, total(costs)], strict=True)
+    return text_table(
+        ("date", "rows to read", "MB to read", "seconds"),
+        [(day, each.rows, _in_megabytes(each.bytes), each.seconds) for day, each in named],
+    )
+
+
+def _in_megabytes(size: int | None) -> float | None:
+    return None if size is None else size / 1e6
 
 
 def log_skip(decided: dict[str, Any]) -> None:
@@ -188,19 +308,22 @@ def log_skip(decided: dict[str, Any]) -> None:
 
 
 def stage_date(day: str, plan_id: str) -> dict[str, str]:
-    """Locks the date and stages the sessions of its planned teams that are still selected."""
+    """Locks the date, once the server is not too busy, and stages the sessions of its planned teams that are still
+    selected."""
     label_map_index(day)
     settings, task = Settings.load(), current_task()
     partition_date = date.fromisoformat(day)
     with open_clickhouse(settings, task, partition_date=day) as clickhouse:
+        dates.wait_while_busy(clickhouse, settings, task, day)
         selected = select_teams(clickhouse, settings).team_ids
         team_ids = selected.intersection(detector.planned_teams(clickhouse, plan_id, partition_date))
         return dates.lock_and_stage(clickhouse, settings, task, partition_date, team_ids)
 
 
-def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
-    """Compares what was published with what was decided.
+def summarise(decided: dict[str, Any] | None, approval: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Compares what was published with what was decided, and what it cost with what was estimated.
 
+    :param approval: as for :func:`plan`.
     :raises BackfillIncomplete: a decided date is not published, or its validation failed.
     """
     if decided is None:
@@ -209,6 +332,12 @@ def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
         log.info("Nothing was to be built: %s.", decided["reason"])
         return {"published": [], "failed": []}
     settings, task = Settings.load(), current_task()
+    if decided["asks"] and approval is not None and not is_approved(approval):
+        answer = f"not approved by {responder(approval)}: nothing was built; the next run that finds these dates asks again"
+        _record_answer(settings, decided, "skip", answer)
+        failures.remark(answer)
+        log.info("%s; %s.", decided["reason"], answer)
+        return {"published": [], "failed": []}
     with open_clickhouse(settings, task) as clickhouse:
         swept = locks.sweep(clickhouse, Owner.of(task), ttl=settings.lock_ttl, activity=run_activity)
         if swept.cleared:
@@ -221,9 +350,11 @@ def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
         published = dates.in_state("publish", "success", decided["dates"])
         failed = [day for day in decided["dates"] if day not in published]
         wrong = dates.in_state("validate", "failed", decided["dates"])
+        took = cost.costs_of_run(clickhouse, task.dag_id, task.run_id, datetime.now(UTC))
         affected = [date.fromisoformat(day) for day in failed or wrong]
         concern = _concern(clickhouse, settings, decided["plan_id"], affected) if affected else None
     log.info("Published: %s.", ", ".join(sorted(published, reverse=True)) or "nothing")
+    log.info("Estimated and real cost:\n%s", _describe_costs(took))
     if failed:
         raise BackfillIncomplete(
             f"{len(failed)} of {len(decided['dates'])} dates were not built: {', '.join(failed)}. "
@@ -237,6 +368,23 @@ def summarise(decided: dict[str, Any] | None) -> dict[str, Any]:
             concern,
         )
     return {"published": sorted(published, reverse=True), "failed": failed}
+
+
+def _describe_costs(took: Sequence[dict[str, Any]]) -> str:
+    measured = [
+        (
+            *(row["estimated_rows"], row["rows_read"]),
+            *(_in_megabytes(row["estimated_bytes"] or None), _in_megabytes(row["bytes_read"])),
+            *(row["estimated_seconds"] or None, row["seconds"]),
+        )
+        for row in took
+    ]
+    sums = tuple(None if None in column else sum(column) for column in zip(*measured, strict=True))
+    names = [*(row["partition_date"] for row in took), "total"]
+    return text_table(
+        ("date", "rows estimated", "read", "MB estimated", "read", "seconds estimated", "real"),
+        [(name, *numbers) for name, numbers in zip(names, [*measured, sums], strict=True)],
+    )
 
 
 def _concern(clickhouse: ClickHouse, settings: Settings, plan_id: str, days: list[date]) -> Concern:

@@ -17,6 +17,7 @@ from web_analytics.conf import CleanupConf
 from web_analytics.reporting import failures
 from web_analytics.rules.partitions import DateRange, newest_first
 from web_analytics.settings import Settings
+from web_analytics.tasks.approval import is_approved, responder
 from web_analytics.tasks.dates import with_lock
 from web_analytics.tasks.runtime import (
     current_conf,
@@ -30,8 +31,6 @@ from web_analytics.tasks.runtime import (
 from web_analytics.teams.selection import select_teams
 
 log = logging.getLogger(__name__)
-
-APPROVE = "Approve"
 
 
 def _settings_and_conf() -> tuple[Settings, CleanupConf, DateRange]:
@@ -208,8 +207,10 @@ def prove(
     if approval is None:
         raise CleanupFailed(f"Nothing was deleted: nobody was asked. {failures.first_cause()}".strip())
     with open_clickhouse(settings, task) as clickhouse:
-        if not _is_approved(approval):
-            reason = f"rejected by {_responder(approval)}: nothing was deleted and team {conf.team_id} is as it was"
+        if not is_approved(approval):
+            reason = (
+                f"rejected by {responder(approval)}: nothing was deleted and team {conf.team_id} is as it was"
+            )
             history.append(
                 clickhouse, task, kind="cleanup", status="rejected", reason=reason, details={**asdict(conf)}
             )
@@ -253,13 +254,9 @@ def _stored(shown: Mapping[str, Any]) -> list[StoredDay]:
     return [StoredDay(**each) for each in shown["stored"]]
 
 
-def _is_approved(approval: Mapping[str, Any] | None) -> bool:
-    return approval is not None and list(approval["chosen_options"]) == [APPROVE]
-
-
 def _approver(approval: Mapping[str, Any] | None) -> str:
     """:raises CleanupFailed: nobody approved, or nobody who may."""
-    if not _is_approved(approval):
+    if not is_approved(approval):
         raise CleanupFailed("Nothing is deleted: no person approved.")
     user, asked_by = approval["responded_by_user"], triggered_by()
     if Settings.load().cleanup_second_person and asked_by in (None, user["id"], user["name"]):
@@ -267,12 +264,7 @@ def _approver(approval: Mapping[str, Any] | None) -> str:
             f"Nothing is deleted: {asked_by or 'an unknown person'} triggered this run and {user['name']} approved it, but "
             "WEB_ANALYTICS_CLEANUP_SECOND_PERSON asks for two people. Trigger the cleanup again."
         )
-    return _responder(approval)
-
-
-def _responder(approval: Mapping[str, Any]) -> str:
-    user = approval.get("responded_by_user")
-    return f"{user['name']} (id {user['id']})" if user else "nobody, the time for an answer passed"
+    return responder(approval)
 
 
 def _record(clickhouse, task, conf: CleanupConf, status, reason, day, seen, approver, started) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
 from web_analytics import validation
 from web_analytics.build import steps
 from web_analytics.build.locks import LockHeld
+from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.errors import CODES, QueryFailed
 from web_analytics.reporting import failures, step_log
+from web_analytics.rules.load import Step, judged, why_busy
 from web_analytics.settings import Settings
-from web_analytics.tables import table_by_name
+from web_analytics.tables import BUILT_TABLES, table_by_name
 from web_analytics.tasks.runtime import (
     current_task,
     is_last_try,
@@ -23,6 +26,7 @@ from web_analytics.tasks.runtime import (
     open_clickhouse,
     run_activity,
     wait_and_run_again,
+    waiting_since,
 )
 from web_analytics.teams.selection import select_teams
 
@@ -33,6 +37,14 @@ T = TypeVar("T")
 
 # The task group that builds one date.
 GROUP = "build_date"
+
+BUSY_POLL_SECONDS = 60
+# What Airflow's table of task instances holds.
+LONGEST_LABEL = 250
+# A right, a system table or a column that this login or server has not.
+CANNOT_BE_SEEN = (47, 60, 497)
+# Too many queries, not enough memory, no thread, overloaded.
+REFUSES_FOR_LOAD = (202, 241, 439, 745)
 
 
 def with_lock(clickhouse: ClickHouse, task: TaskIdentity, partition_date: date, work: Callable[[], T]) -> T:
@@ -46,6 +58,63 @@ def with_lock(clickhouse: ClickHouse, task: TaskIdentity, partition_date: date, 
         if is_last_try():
             steps.release_if_owned(clickhouse, task, partition_date)
         raise
+
+
+def wait_while_busy(clickhouse: ClickHouse, settings: Settings, task: TaskIdentity, day: str) -> None:
+    """Before a date takes its lock: gives the slot back while the server is above a bound of its load, for a limited time.
+    A server whose load cannot be seen keeps no date waiting.
+    """
+    if not settings.busy_above or not settings.busy_wait:
+        return
+    since, now = waiting_since(), datetime.now(UTC)
+    waited = now - since if since else timedelta()
+    verdict = judged(_why_busy(clickhouse, settings, day), waited, settings.busy_wait)
+    if verdict.step is Step.WAIT:
+        reason = f"ClickHouse is busy: {verdict.reason}"
+        if since is None:
+            _record_wait(clickhouse, task, day, "waiting", reason)
+        label_map_index(f"{day} waits, {reason}"[:LONGEST_LABEL])
+        wait_and_run_again(
+            f"{day} waits, {reason}. It begins at the latest {settings.busy_wait_minutes} minutes after it wanted to.",
+            BUSY_POLL_SECONDS,
+        )
+    if verdict.step is Step.GO_ON_ALL_THE_SAME:
+        log.warning(
+            "%s has waited %d minutes for a calmer server and begins all the same, although ClickHouse is busy: %s.",
+            day,
+            waited.total_seconds() / 60,
+            verdict.reason,
+        )
+    if since is not None:
+        still = f", although ClickHouse is busy: {verdict.reason}" if verdict.reason else ""
+        _record_wait(
+            clickhouse, task, day, "over", f"begins after {waited.total_seconds() / 60:.0f} minutes{still}"
+        )
+
+
+def _why_busy(clickhouse: ClickHouse, settings: Settings, day: str) -> str:
+    """What of the load is above its bound; empty where nothing is, or where it cannot be seen."""
+    try:
+        load = clickhouse.query("tasks/read_load", {"tables": [table.name for table in BUILT_TABLES]})[0]
+    except QueryFailed as failure:
+        if failure.code in REFUSES_FOR_LOAD:
+            return CODES[failure.code].meaning
+        if failure.code in CANNOT_BE_SEEN:
+            log.warning("%s: the server's load cannot be seen, so nothing waits for it. %s", day, failure)
+            return ""
+        raise
+    return why_busy(load, settings.busy_above)
+
+
+def _record_wait(clickhouse: ClickHouse, task: TaskIdentity, day: str, status: str, reason: str) -> None:
+    history.append(
+        clickhouse,
+        task,
+        kind="wait",
+        status=status,
+        reason=reason,
+        partition_date=date.fromisoformat(day),
+    )
 
 
 def lock_and_stage(

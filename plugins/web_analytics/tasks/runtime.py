@@ -156,12 +156,20 @@ def results_of_mapped(task_id: str) -> list[Any]:
     return list(ti.xcom_pull(task_ids=task_id, map_indexes=indexes)) if indexes else []
 
 
-def wait_and_run_again(reason: str) -> NoReturn:
+def waiting_since() -> datetime | None:
+    """When this task first gave its slot back, in whichever try; None where it has not."""
+    from airflow.sdk import get_current_context
+
+    context = get_current_context()
+    return context["ti"].get_first_reschedule_date(context)
+
+
+def wait_and_run_again(reason: str, seconds: float = LOCK_POLL_SECONDS) -> NoReturn:
     """Gives the slot back for a while; unlike a failure this uses up no retry.
 
     :raises AirflowRescheduleException: always.
     """
     from airflow.sdk.exceptions import AirflowRescheduleException
 
-    log.info("%s Looking again in %d s.", reason, LOCK_POLL_SECONDS)
-    raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=LOCK_POLL_SECONDS))
+    log.info("%s Looking again in %d s.", reason, seconds)
+    raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=seconds))

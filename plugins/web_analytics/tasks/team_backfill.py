@@ -13,18 +13,19 @@ from typing import Any
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.conf import TeamBackfillConf
-from web_analytics.detection import detector
+from web_analytics.detection import cost, detector
 from web_analytics.detection.detector import DetectionScope
 from web_analytics.errors import BadSetting
 from web_analytics.reporting import failures as failures_of_run
 from web_analytics.reporting.concern import Concern
 from web_analytics.rules import time_zones
+from web_analytics.rules.cost import Cost, total
 from web_analytics.rules.decision import GapCount
 from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, newest_first
 from web_analytics.rules.states import COMPLETE, INCONSISTENT, MISSING, STALE
 from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS, Settings
 from web_analytics.tasks.backfill import BackfillIncomplete
-from web_analytics.tasks.dates import first_cause, in_state, lock_and_stage
+from web_analytics.tasks.dates import first_cause, in_state, lock_and_stage, wait_while_busy
 from web_analytics.tasks.runtime import current_conf, current_task, label_map_index, open_clickhouse
 from web_analytics.teams import first_backfills
 from web_analytics.teams.first_backfills import NO_DATES, Before
@@ -77,7 +78,7 @@ def plan() -> list[dict[str, str]]:
         team_ids = _teams_to_backfill(clickhouse, settings, conf, selection, before)
         periods = choose_periods(_registered(clickhouse, team_ids), settings, conf, team_ids, now)
         if conf.dry_run:
-            log.info("Dry run, nothing is built. The plan:\n%s", describe(clickhouse, settings, periods))
+            log.info("Dry run, nothing is built. The plan:\n%s", describe(clickhouse, settings, periods, now))
             return []
         first_backfills.start(clickhouse, periods.dates, periods.refused, task.run_id, before)
         gaps: list[GapCount] = []
@@ -125,10 +126,13 @@ def stage_date(day: str, plan_id: str) -> dict[str, str]:
     settings, task = Settings.load(), current_task()
     partition_date = date.fromisoformat(day)
     with open_clickhouse(settings, task, partition_date=day) as clickhouse:
+        wait_while_busy(clickhouse, settings, task, day)
         selected = select_teams(clickhouse, settings).team_ids
         team_ids = selected.intersection(detector.planned_teams(clickhouse, plan_id, partition_date))
         dates = DateRange(partition_date, partition_date + ONE_DAY)
-        lacking = {row["team_id"] for row in _gaps(clickhouse, settings, dates, team_ids, LACKING)}
+        lacking = {
+            row["team_id"] for row in detector.list_gaps(clickhouse, settings, dates, team_ids, LACKING)
+        }
         if not lacking:
             raise AirflowSkipException(f"{day} is complete by now: another run has built it.")
         return lock_and_stage(clickhouse, settings, task, partition_date, lacking)
@@ -152,7 +156,7 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
         periods = Periods({team.team_id: team.dates for team in taken if team.dates != NO_DATES})
         lacking: dict[int, set[date]] = defaultdict(set)
         for dates, teams in periods.by_range().items():
-            for row in _gaps(clickhouse, settings, dates, teams, STILL_LACKING):
+            for row in detector.list_gaps(clickhouse, settings, dates, teams, STILL_LACKING):
                 lacking[row["team_id"]].add(row["partition_date"])
         for team_id, days in lacking.items():
             failures[team_id] = f"lacks {', '.join(map(str, newest_first(days)))}"
@@ -222,22 +226,24 @@ def choose_periods(
     return periods
 
 
-def describe(clickhouse: ClickHouse, settings: Settings, periods: Periods) -> str:
-    """The plan of a dry run as an aligned table: what exists already, what would be built, what that would read."""
+def describe(clickhouse: ClickHouse, settings: Settings, periods: Periods, now: datetime) -> str:
+    """The plan of a dry run as an aligned table: what exists already, what would be built, what that would cost."""
     complete: dict[date, set[int]] = defaultdict(set)
     lacking: dict[date, set[int]] = defaultdict(set)
     for dates, team_ids in periods.by_range().items():
-        for row in _gaps(clickhouse, settings, dates, team_ids, (*LACKING, COMPLETE)):
+        for row in detector.list_gaps(clickhouse, settings, dates, team_ids, (*LACKING, COMPLETE)):
             is_complete = row["stats_state"] == row["bounces_state"] == COMPLETE
             (complete if is_complete else lacking)[row["partition_date"]].add(row["team_id"])
-    lines: list[tuple[Any, ...]] = []
-    total_rows, total_bytes = 0, 0.0
-    for day in newest_first((*complete, *lacking)):
-        rows, size = _estimate(clickhouse, day, lacking[day]) if lacking[day] else (0, 0.0)
-        total_rows, total_bytes = total_rows + rows, total_bytes + size
-        lines.append((day, len(complete[day]), len(lacking[day]), rows, size / 1e6))
-    lines.append(("total", None, None, total_rows, total_bytes / 1e6))
-    planned = text_table(("date", "exists (teams)", "to build (teams)", "rows to read", "MB to read"), lines)
+    sizes = {day: cost.source_rows(clickhouse, day, team_ids) for day, team_ids in lacking.items()}
+    estimates = cost.estimated(sizes, cost.earlier_builds(clickhouse, now)) if sizes else {}
+    lines = [
+        (day, len(complete[day]), len(lacking[day]), *_columns(estimates.get(day, Cost(0, 0, 0.0))))
+        for day in newest_first((*complete, *lacking))
+    ]
+    lines.append(("total", None, None, *_columns(total(list(estimates.values())))))
+    planned = text_table(
+        ("date", "exists (teams)", "to build (teams)", "rows to read", "MB to read", "seconds"), lines
+    )
     refused = [
         f"Team {team_id} cannot be backfilled: it {reason}."
         for team_id, reason in sorted(periods.refused.items())
@@ -273,44 +279,14 @@ def _teams_to_backfill(
     raise BadSetting("team_id", conf.team_id, accepted)
 
 
-def _gaps(
-    clickhouse: ClickHouse,
-    settings: Settings,
-    dates: DateRange,
-    team_ids: Collection[int],
-    states: tuple[str, ...],
-) -> list[dict[str, Any]]:
-    if not dates or not team_ids:
-        return []
-    coverage = detector.coverage_query(clickhouse, settings, dates, kinds=states)
-    return clickhouse.query(
-        "teams/list_gaps",
-        {**coverage.parameters, "states": states},
-        coverage.names,
-        external_tables=[teams_table(team_ids)],
-        heavy=True,
-    )
-
-
 def _registered(clickhouse: ClickHouse, team_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     teams = teams_table(team_ids)
     rows = clickhouse.query("teams/list_settings", external_tables=[teams])
     return {row["team_id"]: row for row in rows}
 
 
-def _estimate(clickhouse: ClickHouse, day: date, team_ids: Iterable[int]) -> tuple[int, float]:
-    """Rows and uncompressed bytes that building a date would read, from the primary key alone."""
-    rows, size = 0, 0.0
-    for part in clickhouse.query(
-        "detection/estimate_source_read",
-        {"date_start": day, "date_end": day + ONE_DAY},
-        external_tables=[teams_table(team_ids)],
-    ):
-        table = {"database": part["database"], "table": part["table"]}
-        row_bytes = clickhouse.query("teams/estimate_row_bytes", table)[0]["row_bytes"]
-        rows += part["rows"]
-        size += part["rows"] * row_bytes
-    return rows, size
+def _columns(estimate: Cost) -> tuple[int, float | None, float | None]:
+    return estimate.rows, None if estimate.bytes is None else estimate.bytes / 1e6, estimate.seconds
 
 
 def _count(things: Collection[Any], name: str) -> str:

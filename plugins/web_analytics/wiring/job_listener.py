@@ -39,8 +39,10 @@ def on_dag_run_running(dag_run, msg) -> None:
 
 @hookimpl
 def on_dag_run_success(dag_run, msg) -> None:
+    """What a run that failed before said is over; what it left out on purpose is not."""
     if _is_ours(dag_run):
         failures.forget_note(dag_run)
+        failures.write_remark(dag_run)
 
 
 def _is_ours(dag_run) -> bool:

@@ -12,7 +12,9 @@ from typing import Any
 
 from web_analytics.api.coverage.content import instant
 from web_analytics.clickhouse.connection import ClickHouse, Row, teams_table
+from web_analytics.detection.cost import earlier_builds
 from web_analytics.errors import QueryFailed
+from web_analytics.rules.cost import estimate as estimate_cost
 from web_analytics.rules.partitions import DateRange
 from web_analytics.settings import Settings
 from web_analytics.teams.selection import select_teams
@@ -50,7 +52,10 @@ def read_status(clickhouse: ClickHouse, settings: Settings, dag_suffix: str, now
                 "dates": build["dates"],
                 "published": build["published"],
                 "failed": sorted(set(build["failed"]) - set(build["published"])),
-                "seconds_left": seconds_left(build, usual, now),
+                "seconds_left": None if build["waits_for_approval"] else seconds_left(build, usual, now),
+                "waits_for_approval": bool(build["waits_for_approval"]),
+                "waiting": sorted(set(build["waited"]) - set(build["waited_enough"])),
+                "why_waiting": build["why_waiting"],
                 "waits": [_wait(clickhouse, settings, lock) for lock in locks if waits_for(build, lock)],
             }
             for build in builds
@@ -138,9 +143,11 @@ def estimate(
     usual = usual_seconds(builds)
     # A date reads its own day and the next one: all but the ends of the range are read twice.
     days_read, days = 2 * len(dates), len(dates) + 1
+    source_rows = sum(int(row["rows"]) for row in rows) * days_read // days
+    of_a_date = estimate_cost(source_rows // max(1, len(dates)), earlier_builds(clickhouse, now))
     return {
         "dates": len(dates),
         "teams": len(teams),
-        "rows": sum(int(row["rows"]) for row in rows) * days_read // days,
+        "rows": of_a_date.rows * len(dates),
         "seconds": None if usual is None else usual * len(dates),
     }

@@ -106,7 +106,17 @@ function reasonOf(run, decision) {
     return [{ success: "done", running: "at work", queued: "waits for its turn" }[run.state] ?? run.state];
   }
   const left = decision.dates_left ? `; ${plural(decision.dates_left, "date")} left to the next run` : "";
-  return [element("strong", {}, decision.status), `: ${decision.reason}${left}`];
+  return [element("strong", {}, decision.status), `: ${decision.reason}${left}`, ...costOf(decision)];
+}
+
+// What the dates were estimated to cost beside what they did; seconds are those of all steps added up.
+function costOf(decision) {
+  if (!decision.estimated_rows && !decision.rows_read) {
+    return [];
+  }
+  const said = (rows, seconds) => `${count(rows)} rows${seconds ? `, ${duration(Math.ceil(seconds))} of work` : ""}`;
+  const estimated = decision.estimated_rows ? `estimated ${said(decision.estimated_rows, decision.estimated_seconds)}` : "not estimated";
+  return [element("div", { class: "cost" }, `Cost: ${estimated}; ${decision.rows_read ? `read ${said(decision.rows_read, decision.seconds)}` : "nothing read yet"}.`)];
 }
 
 // Of backfills that were to build something: a dry run, a conf that was refused and a run that a person ended say nothing

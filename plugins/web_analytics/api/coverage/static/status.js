@@ -155,6 +155,8 @@ export class Status {
       row.append("queued; it begins when the run before it has ended and the DAG is not paused.");
     } else if (!build) {
       row.append(run.dag_id === VALIDATE ? "comparing days with the raw events." : "looking for what is missing.");
+    } else if (build.waits_for_approval) {
+      row.append(element("strong", {}, `waits for a person to approve ${plural(build.dates.length, "date")}: `), airflowLink(`${runPath(run.dag_id, run.dag_run_id)}/required_actions`, "answer"), ".");
     } else {
       row.append(...this.progressOf(build));
     }
@@ -178,6 +180,9 @@ export class Status {
     }
     if (build.failed.length) {
       said.push(`; failed so far on ${build.failed.join(", ")}`);
+    }
+    if (build.waiting.length) {
+      said.push(`; ${build.waiting.join(", ")} ${build.waiting.length === 1 ? "waits" : "wait"}, ${build.why_waiting}`);
     }
     for (const wait of build.waits) {
       said.push(`; ${wait.date} waits for the run `, runLink(wait.dag_id, wait.run_id), ", until it ends", ...(wait.until ? [" or, if nothing is heard of it, ", moment(wait.until)] : []));

@@ -1,0 +1,96 @@
+"""What a dashboard's reader feels of a backfill: its latency beside builds against alone, in short turns of one run.
+
+On a shared machine two halves of a run cannot be compared: whatever else runs is different in each. Here every build is
+followed by as long a turn without one.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from web_analytics.build import steps
+from web_analytics.clickhouse.connection import HEAVY_DEFAULTS, ClickHouse
+
+# Settings of the builds that are measured, instead of those that they have by default.
+KNOBS: dict[str, Mapping[str, Any]] = {
+    "server_defaults": {"max_threads": 0, "os_thread_priority": 0},
+    "max_threads_1": {"os_thread_priority": 0},
+    "os_thread_priority_19": {"max_threads": 0},
+    "priority_10": {"priority": 10},
+    "default": {},
+}
+READ_ROWS = {"team_ids": []}
+
+
+class Reader:
+    """Asks one query of a dashboard after the other, in a thread of its own.
+
+    :ivar turn: what goes on beside it; of a query during which that changed, nothing is kept.
+    """
+
+    def __init__(self, clickhouse: ClickHouse, days: list[date]):
+        self.turn = ""
+        self.seconds: dict[str, list[float]] = {"alone": [], "beside": []}
+        self._parameters = {"date_start": min(days), "date_end": max(days), **READ_ROWS}
+        self._clickhouse = clickhouse
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read)
+
+    def __enter__(self) -> Reader:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _read(self) -> None:
+        while not self._stop.is_set():
+            turn, started = self.turn, time.monotonic()
+            self._clickhouse.query("validation/oracle_stored_stats", self._parameters)
+            if turn and turn == self.turn:
+                self.seconds[turn].append(time.monotonic() - started)
+            time.sleep(0.005)
+
+
+def in_turns(
+    reading: ClickHouse, building: ClickHouse, settings, days: list[date], teams, seconds: float
+) -> dict[str, list[float]]:
+    """Seconds of the reader's queries, by what went on beside them."""
+    with Reader(reading, days) as reader:
+        until, took = time.monotonic() + seconds, 1.0
+        while time.monotonic() < until:
+            reader.turn = "alone"
+            time.sleep(took)
+            reader.turn, started = "beside", time.monotonic()
+            steps.build_partition(building, settings, days[0], teams)
+            took = time.monotonic() - started
+        reader.turn = ""
+    return reader.seconds
+
+
+def measure(
+    reading: ClickHouse, building: ClickHouse, settings, days: list[date], teams, seconds: float, name: str
+) -> dict[str, float]:
+    """Median and 99th percentile alone, and how much longer they are beside a build.
+
+    :param name: of the settings of the builds: one of KNOBS.
+    """
+    building.heavy_settings = {**HEAVY_DEFAULTS, **KNOBS[name]}
+    found = in_turns(reading, building, settings, days, teams, seconds)
+    prefix = "reader" if name == "default" else f"reader_{name}"
+    results: dict[str, float] = {f"{prefix}_queries": min(map(len, found.values()))}
+    for measure_name, of in (("median", statistics.median), ("p99", percentile_99)):
+        alone, beside = of(found["alone"]), of(found["beside"])
+        results[f"{prefix}_{measure_name}_alone_ms"] = alone * 1000
+        results[f"{prefix}_{measure_name}_ratio"] = beside / alone
+    return results
+
+
+def percentile_99(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100)[98]
