@@ -201,6 +201,19 @@ class Settings:
         parsers.whole_number(1, 2**31),
         "a team's built day is stale from so many events on that have come or gone since it was read",
     )
+    low_volume_percent: int = _setting(
+        "LOW_VOLUME_PERCENT",
+        "60",
+        parsers.whole_number(0, 95),
+        "a team's day with less than so many percent of its usual weekday, and than its noise explains, is told as "
+        "suspicious; 0: no day is",
+    )
+    low_volume_min_pageviews: int = _setting(
+        "LOW_VOLUME_MIN_PAGEVIEWS",
+        "100",
+        parsers.whole_number(1, 2**31),
+        "a weekday on which a team usually has fewer pageviews gets no such verdict",
+    )
     activity: str = _setting(
         "ACTIVITY",
         "kept",

@@ -296,7 +296,8 @@ def test_a_body_that_is_not_json_and_a_field_of_another_name_are_said(airflow_ap
     assert answer.status_code == 422
     [problem] = answer.json()["detail"]
     assert (
-        problem["msg"] == "There is a field of another name; accepted: enabled, timezone, backfill_days, name"
+        problem["msg"]
+        == "There is a field of another name; accepted: enabled, timezone, backfill_days, name, mute_low_volume"
     )
 
 

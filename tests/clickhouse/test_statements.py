@@ -45,6 +45,8 @@ SAMPLE_NAMES = {
     "old": [["web_analytics_build_old", "web_analytics_build_older"]],
     "new": [["web_analytics_build_new", "web_analytics_build_newer"]],
     # flags and lists change the statement: every combination has to parse
+    "days": [2],
+    "weeks": [8],
     "counts_sessions": [False, True],
     "has_part_name": [False, True],
     "is_short_range": [False, True],
@@ -144,6 +146,17 @@ SAMPLE_VALUES = {
     "try_token": "01234567",
     "try_prefix": "dag:run:task:-1:2:",
     "user": "o'neill",
+    "known_from": datetime.date(2025, 12, 1),
+    "mute_low_volume": True,
+    "percent": 60,
+    "min_pageviews": 100,
+    "min_weeks": 4,
+    "deviations": 4.5,
+    "from_mad": 1.4826,
+    "from_difference": 1.0484,
+    "fallen_percent": 80,
+    "min_teams": 10,
+    "least_percent": 10,
 }
 PARAMETER = re.compile(r"%\((\w+)\)s")
 

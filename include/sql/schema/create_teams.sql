@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS web_pre_aggregated_teams{{ lasting.on_cluster }}
     backfill_days UInt8 DEFAULT 0 COMMENT 'of the first backfill; 0: WEB_ANALYTICS_BACKFILL_DAYS',
     enabled_by String DEFAULT '',
     name String DEFAULT '' COMMENT 'for people; ids alone tell teams apart',
+    mute_low_volume Bool DEFAULT false COMMENT 'no verdict on days with few pageviews',
     version DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
 )
 ENGINE = {{ lasting.engine("ReplacingMergeTree", "version") }}

@@ -1,13 +1,14 @@
 -- Writes a version of a team's registration, newer than the one there is.
--- Parameters: team_id, enabled, timezone, backfill_days, name, changed_by, token (of the registry's lock: without it,
+-- Parameters: team_id, enabled, timezone, backfill_days, name, mute_low_volume, changed_by, token (of the registry's lock: without it,
 --   nothing).
-INSERT INTO web_pre_aggregated_teams (team_id, enabled, timezone, backfill_days, name, enabled_by, version)
+INSERT INTO web_pre_aggregated_teams (team_id, enabled, timezone, backfill_days, name, mute_low_volume, enabled_by, version)
 SELECT
     %(team_id)s,
     %(enabled)s,
     %(timezone)s,
     %(backfill_days)s,
     %(name)s,
+    %(mute_low_volume)s,
     %(changed_by)s,
     greatest(now64(6, 'UTC'), max(version) + INTERVAL 1 MICROSECOND)
 FROM web_pre_aggregated_teams

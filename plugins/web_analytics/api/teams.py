@@ -76,6 +76,9 @@ class Team(BaseModel):
         description="Period of the team's first backfill, in local days; 0: WEB_ANALYTICS_BACKFILL_DAYS."
     )
     name: str = Field(description="What people call the team; empty where nobody gave a name.")
+    mute_low_volume: bool = Field(
+        description="Whether its days with few pageviews are left out of all verdicts."
+    )
     changed_by: str = Field(description="Who made this version; empty where it was not this API.")
     changed_at: Instant = Field(description="None where the row does not say when it was written.")
 
@@ -137,6 +140,9 @@ class TeamChange(BaseModel):
         None,
         max_length=LONGEST_NAME,
         description="What people call the team; the coverage page finds it by it.",
+    )
+    mute_low_volume: bool | None = Field(
+        None, description="true: days with few pageviews of this team are nowhere marked and told."
     )
 
     @model_validator(mode="before")

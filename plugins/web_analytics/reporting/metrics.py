@@ -21,6 +21,8 @@ GAUGES = {
     "team_freshness_hours.worst": "of the team that is furthest behind",
     "last_success_hours": "hours since a run of web_analytics_backfill did all that it had decided",
     "activity_lag_hours": "hours since the kept activity was refreshed; only where it is kept",
+    "low_volume_team_days": "days of teams with suspiciously few pageviews for the weekday, in the period",
+    "fallen_teams_percent": "teams with under 80 % of their usual weekday on the newest day that was judged",
     "leftover_dates": "dates with locks or tables of builds that broke off",
     "attempts": "attempts of steps that build",
     "success_percent": "of these the ones that succeeded",

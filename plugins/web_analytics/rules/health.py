@@ -10,6 +10,7 @@ from typing import Any
 from web_analytics.rules.commands import trigger_command
 from web_analytics.rules.decision import GapCount
 from web_analytics.rules.gaps import fill_command
+from web_analytics.rules.low_volume import DAYS_TOLD, DayVolume
 from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_at, day_end
 from web_analytics.rules.states import COMPLETE, GAP_KINDS, INCONSISTENT, MISSING, ORPHAN, STALE
 from web_analytics.tables import TABLES
@@ -83,6 +84,8 @@ class Measured:
     :ivar oldest_gap_since: since when the oldest gap has been known to wait; None without a gap.
     :ivar last_decision_at: when the last scheduled or manual run decided; None if there was none.
     :ivar leftovers: dates with locks or per-run tables that no active run owns.
+    :ivar volumes: what is said of the pageviews of days, the newest day first.
+    :ivar settling: until when a day that has ended is open.
     :ivar activity_lag_hours: since when the source was not looked at for the kept activity; None where none is kept.
     """
 
@@ -97,6 +100,8 @@ class Measured:
     failures: tuple[Mapping[str, Any], ...] = ()
     leftovers: tuple[str, ...] = ()
     activity_lag_hours: float | None = None
+    volumes: tuple[DayVolume, ...] = ()
+    settling: timedelta = timedelta()
     days: int = 7
     suffix: str = ""
 
@@ -191,6 +196,7 @@ def judge(measured: Measured, thresholds: Thresholds, now: datetime) -> Health:
         *_freshness(measured, thresholds, now),
         *_attempts(measured, thresholds),
         *_decisions(measured, now),
+        *_volumes(measured),
         *_rest(measured),
     ]
     reasons.sort(key=lambda reason: VERDICTS.index(reason.severity), reverse=True)
@@ -272,6 +278,14 @@ def _decisions(measured: Measured, now: datetime) -> list[Reason]:
     hours = waited.total_seconds() / 3600
     text = f"web_analytics_backfill last decided {hours:.0f} h ago: {check}"
     return [Reason(severity, text, measured.last_decision_at)]
+
+
+def _volumes(measured: Measured) -> list[Reason]:
+    return [
+        Reason(DEGRADED, each.sentence, closed_at(each.partition_date, measured.settling))
+        for each in measured.volumes[:DAYS_TOLD]
+        if each.sentence
+    ]
 
 
 def _rest(measured: Measured) -> list[Reason]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.conf import BackfillConf, DiagnosticsConf
-from web_analytics.detection import detector
+from web_analytics.detection import activity, detector, low_volume
 from web_analytics.detection.detector import DetectionScope
 from web_analytics.regions import region_suffix
 from web_analytics.rules import gaps
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 MAX_TEAMS = 500
 MAX_ROWS_IN_LOG = 200
 GONE_DAYS_NAMED = 5
+MAX_LOW_DAYS = 500
 # The runs whose decision is made, with an instant at which the schedule fires them.
 RUNS = {"6-hourly": None, "02:00": detector.NIGHTLY}
 
@@ -121,26 +122,36 @@ def describe_totals(tables: dict[str, dict[str, Any]]) -> str:
 def show_data_gaps() -> dict[str, Any]:
     """Lists the gaps of the run's range per table and team; the worst teams if there are many.
 
-    :returns: ``gaps`` as rows, the numbers around them and one command that fills all.
+    :returns: ``gaps`` as rows, the numbers around them and one command that fills all; ``low_days`` with suspiciously few
+        pageviews, and ``volumes``, what people are told of them.
     """
     settings, conf = Settings.load(), DiagnosticsConf.parse(current_conf())
     now = datetime.now(UTC)
     with open_clickhouse(settings, current_task(), settings.reader_conn_id) as clickhouse:
-        teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
-        report = find_gaps(clickhouse, settings, conf, teams, now)
+        report = find_gaps(clickhouse, settings, conf, select_teams(clickhouse, settings), now)
     found = report.pop("found")
     log.info("%s\n%s", report["summary"], gaps.describe(found[:MAX_ROWS_IN_LOG], region_suffix()))
     if len(found) > MAX_ROWS_IN_LOG:
         log.info("%d more lines are in the XCom and in the gap report.", len(found) - MAX_ROWS_IN_LOG)
+    for sentence in report["volumes"]:
+        log.warning("%s.", sentence)
+    if report["low_days"]:
+        log.info(
+            "Days with suspiciously few pageviews for the weekday:\n%s", describe_low_days(report["low_days"])
+        )
     if report["command"]:
         log.info("To fill all of it: %s", report["command"])
     return report
 
 
 def find_gaps(
-    clickhouse: ClickHouse, settings: Settings, conf: DiagnosticsConf, teams: TeamSelection, now: datetime
+    clickhouse: ClickHouse, settings: Settings, conf: DiagnosticsConf, selected: TeamSelection, now: datetime
 ) -> dict[str, Any]:
-    """What ``show_data_gaps`` returns, with the :class:`Gap` objects as ``found``."""
+    """What ``show_data_gaps`` returns, with the :class:`Gap` objects as ``found``.
+
+    :param selected: all teams that are pre-aggregated; the conf may name some of them.
+    """
+    teams = selected.restricted_to(conf.team_ids)
     requested = lookback(now.astimezone(UTC).date(), conf.days_back)
     closed = closed_part(requested, now, settings.settling, settings.partitions_start_date)
     with_open_days = DateRange(closed.start, max(closed.end, now.astimezone(UTC).date() + ONE_DAY))
@@ -154,6 +165,9 @@ def find_gaps(
             external_tables=[teams_table(teams.team_ids)],
             heavy=True,
         )
+    known = activity.known_range(clickhouse, settings)
+    volumes = low_volume.find(clickhouse, settings, closed, selected.team_ids, known)
+    low_days = [each for day in volumes for each in day.low if each.team_id in teams.team_ids]
     found: list[Gap] = []
     for table in TABLES:
         for row in rows:
@@ -193,6 +207,24 @@ def find_gaps(
         "command": gaps.fill_all_command(
             found, conf.team_ids, suffix=suffix, within=closed if left_out else None
         ),
+        "volumes": [day.sentence for day in volumes if day.sentence],
+        "low_days": [
+            {
+                "team_id": each.team_id,
+                "date": each.partition_date.isoformat(),
+                "pageviews": each.pageviews,
+                "usual_pageviews": each.usual,
+            }
+            for each in low_days[:MAX_LOW_DAYS]
+        ],
         "gaps": [gap.to_row(suffix) for gap in found],
         "found": found,
     }
+
+
+def describe_low_days(low_days: Sequence[dict[str, Any]]) -> str:
+    """The days with suspiciously few pageviews as an aligned table."""
+    return text_table(
+        ("day", "team", "pageviews", "usually"),
+        [(row["date"], row["team_id"], row["pageviews"], row["usual_pageviews"]) for row in low_days],
+    )

@@ -13,7 +13,7 @@ from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.conf import HealthConf
-from web_analytics.detection import activity, detector
+from web_analytics.detection import activity, detector, low_volume
 from web_analytics.detection.detector import DetectionScope
 from web_analytics.regions import region_suffix
 from web_analytics.reporting import alerts, metrics
@@ -122,6 +122,8 @@ def measure(
     runs = clickhouse.query("tasks/last_runs", {"dag_id": BACKFILL + region_suffix()})[0]
     costs = _costs(clickhouse, since, attempts)
     known = activity.known_range(clickhouse, settings)
+    judged = closed.intersect(DateRange(metrics_from, closed.end))
+    volumes = low_volume.find(clickhouse, settings, judged, teams.team_ids, known)
     measured = Measured(
         coverage=covered,
         enabled_teams=len(teams),
@@ -134,6 +136,8 @@ def measure(
         failures=tuple(clickhouse.query("tasks/failures_by_code", since)),
         leftovers=tuple(day.isoformat() for day in leftovers(clickhouse, settings, now)),
         activity_lag_hours=_hours(known.scanned_at, now) if activity.is_kept(settings) else None,
+        volumes=tuple(volumes),
+        settling=settings.settling,
         days=days,
         suffix=region_suffix(),
     )
@@ -155,6 +159,9 @@ def measure(
         "attempt_seconds_max": round(attempts["seconds_max"], 3),
         **costs,
     }
+    if volumes:
+        numbers["low_volume_team_days"] = sum(len(each.low) for each in volumes)
+        numbers["fallen_teams_percent"] = _percent(volumes[0].fallen, volumes[0].judged)
     for table, percent in covered.percent.items():
         numbers[f"coverage_percent.{table}"] = percent
     for name in ("p50", "p95", "worst"):
@@ -268,6 +275,10 @@ def describe(judged: Health, numbers: dict[str, float]) -> str:
         for reason in judged.reasons
     ]
     return "\n".join([*lines, text_table(("metric", "value"), sorted(numbers.items()), number=",.15g")])
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return round(100 * part / whole, 2) if whole else None
 
 
 def _hours(instant: datetime | None, now: datetime) -> float | None:

@@ -36,6 +36,7 @@ class Registration:
     :ivar timezone: IANA name of the zone that the team's days are counted in.
     :ivar backfill_days: period of its first backfill, in local days; 0 for WEB_ANALYTICS_BACKFILL_DAYS.
     :ivar name: what people call it; empty where nobody gave one.
+    :ivar mute_low_volume: nobody is told of its days with few pageviews.
     """
 
     team_id: int
@@ -43,6 +44,7 @@ class Registration:
     timezone: str
     backfill_days: int
     name: str = ""
+    mute_low_volume: bool = False
     changed_by: str = ""
     changed_at: datetime = UNREGISTERED_SINCE
 
@@ -52,6 +54,7 @@ class Registration:
             "timezone": self.timezone,
             "backfill_days": self.backfill_days,
             "name": self.name,
+            "mute_low_volume": self.mute_low_volume,
         }
 
 
