@@ -158,6 +158,7 @@ PARAMS = {
     "date_end": (None, {"string", "null"}, {"format": "date"}),
     "team_ids": (None, {"array", "null"}, {"items": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}}),
     "max_partitions": (None, {"integer", "null"}, {"minimum": 1, "maximum": 100}),
+    "max_rows": (None, {"integer", "null"}, {"minimum": 0, "maximum": 10**15}),
     "min_missing_partitions": (None, {"integer", "null"}, {"minimum": 1, "maximum": 100_000}),
     "kinds": (
         None,
