@@ -53,6 +53,10 @@ RUN = {
 }
 # What no test runs: the document that says so, and its words.
 NOT_RUN = {
+    r"(CLICKHOUSE_TEST_URL=\S+ CLICKHOUSE_TEST_CLUSTER=\S+ )?make test-load-balanced": (
+        "docs/scaling.md",
+        "**nothing yet**: `make test-load-balanced`",
+    ),
     r"(make env && )?docker .*": ("docs/deployment.md", "No Docker engine was at hand"),
     r"make (bench|audit).*|make lock|pip install posthog": (
         "docs/contributing.md",
