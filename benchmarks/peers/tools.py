@@ -45,11 +45,14 @@ def statement(table: str, first: str, end: str) -> str:
 
 
 def sorting_key(table: str) -> str:
-    """All that a target groups by: an AggregatingMergeTree keeps nothing else apart."""
+    """Of the target as this package makes it: partitions are only replaced from a table of the same order."""
     from web_analytics.clickhouse import sql
 
-    common = sql._environment().get_template("macros.sql").module.common_columns
-    return ", ".join([*common, *(["pathname"] if table == "stats" else [])])
+    period, team, host, device, *dimensions = (
+        sql._environment().get_template("macros.sql").module.common_columns
+    )
+    pathname = ["pathname"] if table == "stats" else []
+    return ", ".join([team, period, host, device, *pathname, *dimensions])
 
 
 @dataclass
