@@ -211,7 +211,7 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(source, run_dag, days, se
         if line[:5] == "2026-" or line[:4] == "20"
     }
     for day in days(5):
-        exists, to_build, rows, _ = plan[day.isoformat()]
+        exists, to_build, rows, *_ = plan[day.isoformat()]
         assert (exists, to_build) == (("1", "0") if day == days(5)[1] else ("0", "1"))
         assert (int(rows) > 0) == (to_build == "1")
 
