@@ -79,6 +79,7 @@ SAMPLE_VALUES = {
     "table": "events",
     "database": "some_database",
     "statement": "detection/count_gaps",
+    "origin": "some_origin",
     "first_session": 0,
     "last_session": 10,
     "teams": 3,
