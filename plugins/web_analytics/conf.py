@@ -12,7 +12,7 @@ from typing import Any
 from web_analytics import parsers
 from web_analytics.errors import BadSetting
 from web_analytics.parsers import MAX_TEAM_ID
-from web_analytics.rules.decision import NEWEST, PRIORITIES
+from web_analytics.rules.decision import PRIORITIES
 from web_analytics.rules.states import GAP_KINDS
 from web_analytics.settings import MAX_ROWS, MAX_TEAM_BACKFILL_DAYS, Settings
 
@@ -124,6 +124,8 @@ class Conf:
             schema, default = dict(each.metadata["kind"].schema), each.metadata["default"]
             if default is None:
                 schema["type"] = ["null", schema["type"]]
+                if "enum" in schema:
+                    schema["enum"] = [*schema["enum"], None]
             made.append(
                 ParamDefinition(
                     each.name, schema, default, each.metadata["meaning"], each.metadata["section"]
@@ -238,8 +240,9 @@ class BackfillConf(Conf):
     )
     priority: str = _param(
         _word(*PRIORITIES),
-        "Which dates go first: the newest, or those with the most pageviews waiting.",
-        NEWEST,
+        "Which dates go first: the newest, those with the most pageviews waiting, or those that dashboards asked for most "
+        "in the last 7 days; empty: WEB_ANALYTICS_BACKFILL_PRIORITY.",
+        setting="priority",
         section=_BUILD,
     )
     rebuild: bool = _param(

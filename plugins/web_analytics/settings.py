@@ -21,6 +21,7 @@ from web_analytics.clickhouse.connection import CORRECTNESS_SETTINGS
 from web_analytics.clickhouse.placement import TOPOLOGIES, Placement, cluster_name
 from web_analytics.errors import BadSetting
 from web_analytics.parsers import Notifier
+from web_analytics.rules.decision import PRIORITIES
 from web_analytics.rules.load import MEASURES
 
 BUCKET_MINUTES = (60, 30, 15)
@@ -119,6 +120,13 @@ class Settings:
         "3",
         parsers.whole_number(1, 100_000),
         "the ≥3 rule: missing (table, partition) pairs from which a run backfills",
+    )
+    priority: str = _setting(
+        "BACKFILL_PRIORITY",
+        "newest",
+        parsers.one_of(*PRIORITIES),
+        "which dates a run builds first where it cannot build all: the newest, those with the most pageviews waiting, or "
+        "those that dashboards asked for most (docs/operations.md)",
     )
     max_gap_age_hours: int = _setting(
         "BACKFILL_MAX_GAP_AGE_HOURS",

@@ -95,6 +95,7 @@ SAMPLE_VALUES = {
     "source": "posthog",
     "stale_min_events": 1,
     "watermark": "2026-01-02 03:04:05.000006",
+    "asked_since": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
     "backfill_days": 7,
     "build": "0123456789ab",
     "changed_by": "o'neill",

@@ -165,7 +165,7 @@ PARAMS = {
         {"array", "null"},
         {"items": {"type": "string", "enum": ["missing", "inconsistent", "stale", "orphan"]}},
     ),
-    "priority": ("newest", {"string"}, {"enum": ["newest", "largest"]}),
+    "priority": (None, {"string", "null"}, {"enum": ["newest", "largest", "most_queried", None]}),
     "rebuild": (False, {"boolean"}, {}),
     "dry_run": (False, {"boolean"}, {}),
 }

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from web_analytics import tables
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.conf import BackfillConf
 from web_analytics.detection import activity
+from web_analytics.errors import QueryFailed
 from web_analytics.rules.decision import GapCount, Rule
 from web_analytics.rules.partitions import (
     DateRange,
@@ -44,6 +45,32 @@ class DetectionScope:
     nightly: bool
 
 
+@dataclass(frozen=True)
+class Questions:
+    """How often dashboards asked for the teams that have a gap on a date.
+
+    :ivar unknown: why nobody can tell; empty where somebody can, or where nobody wanted to know.
+    """
+
+    of_dates: Mapping[date, int] = field(default_factory=dict)
+    unknown: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "of_dates": {day.isoformat(): count for day, count in self.of_dates.items()},
+            "unknown": self.unknown,
+        }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Questions:
+        return cls(
+            {date.fromisoformat(day): count for day, count in told["of_dates"].items()}, told["unknown"]
+        )
+
+
+NOT_COUNTED = Questions()
+
+
 def is_nightly(logical_date: datetime | None) -> bool:
     """Whether a run stands for the 02:00 slot. A run triggered by hand has an odd instant or none."""
     return logical_date is not None and logical_date.astimezone(UTC).time() == NIGHTLY
@@ -72,7 +99,13 @@ def _requested(conf: BackfillConf, now: datetime) -> DateRange:
     return lookback(now.astimezone(UTC).date(), conf.days_back)
 
 
-def rule_of(conf: BackfillConf, settings: Settings, scope: DetectionScope, now: datetime) -> Rule:
+def rule_of(
+    conf: BackfillConf,
+    settings: Settings,
+    scope: DetectionScope,
+    now: datetime,
+    asked: Questions = NOT_COUNTED,
+) -> Rule:
     builds_daily = scope.nightly and settings.daily_build
     return Rule(
         min_missing_partitions=conf.min_missing_partitions,
@@ -82,6 +115,8 @@ def rule_of(conf: BackfillConf, settings: Settings, scope: DetectionScope, now: 
         daily_build_date=newest_closed_day(now, settings.settling) if builds_daily else None,
         rebuild=conf.rebuild,
         priority=conf.priority,
+        questions=asked.of_dates,
+        questions_unknown=asked.unknown,
         kinds=scope.states,
         nothing_closed=why_nothing_is_closed(
             _requested(conf, now), scope.partitions, settings.partitions_start_date
@@ -106,6 +141,10 @@ TEAM_DAYS_PER_STATEMENT = 480_000
 MAX_DAYS_PER_STATEMENT = 31
 # Missing days alone take a third as much for each, even where nothing is built; a set of days has 64 bits.
 TIMES_AS_MANY_IF_ONLY_MISSING, MAX_DAYS_IF_ONLY_MISSING = 3, 64
+# Of so many days it is read what dashboards asked; of one where the log of seven is more than the statement may read.
+DAYS_ASKED = (7, 1)
+NO_QUERY_LOG = {60: "the server keeps no query_log", 497: "the user may not read system.query_log"}
+TOO_COSTLY = (158, 159, 160, 241, 307)
 
 
 def coverage_query(
@@ -220,6 +259,54 @@ def store_plan(
         {"stored": True},
     )
     return [GapCount.from_row(row) for row in rows]
+
+
+def count_questions(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    scope: DetectionScope,
+    team_ids: Collection[int],
+    plan_id: str | None,
+    now: datetime,
+) -> Questions:
+    """What dashboards asked for in the last days, of what a run has found; from the server's query log.
+
+    :param plan_id: under which the gaps are stored; None to detect them anew, in a dry run.
+    """
+    for days in DAYS_ASKED:
+        counted: dict[date, int] = {}
+        try:
+            for piece in [scope.partitions] if plan_id else in_pieces(scope.partitions, len(team_ids)):
+                query = coverage_query(clickhouse, settings, piece, kinds=scope.states)
+                rows = clickhouse.query(
+                    "detection/count_questions",
+                    {
+                        **query.parameters,
+                        "states": scope.states,
+                        "asked_since": now - timedelta(days=days),
+                        **({"plan_id": plan_id} if plan_id else {}),
+                    },
+                    {**query.names, "stored": plan_id is not None},
+                    external_tables=[] if plan_id else [teams_table(team_ids)],
+                    heavy=True,
+                )
+                counted |= {row["partition_date"]: int(row["questions"]) for row in rows}
+            log.info(
+                "Dashboards asked %d times in the last %d days for teams on dates with a gap.",
+                sum(counted.values()),
+                days,
+            )
+            return Questions(counted)
+        except QueryFailed as failure:
+            if failure.code in NO_QUERY_LOG:
+                unknown = NO_QUERY_LOG[failure.code]
+                break
+            if failure.code not in TOO_COSTLY:
+                raise
+            unknown = f"the query log of the last {days} days is too large to be read"
+            log.info("%s", failure)
+    log.warning("What dashboards ask for cannot be told: %s. The newest dates go first.", unknown)
+    return Questions(unknown=unknown)
 
 
 def _log_inconsistent(clickhouse: ClickHouse, plan_id: str) -> None:

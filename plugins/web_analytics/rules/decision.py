@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from web_analytics.rules.partitions import closed_at
 from web_analytics.rules.states import COMPLETE, GAP_KINDS, MISSING
 
-NEWEST, LARGEST = "newest", "largest"
-PRIORITIES = (NEWEST, LARGEST)
+NEWEST, LARGEST, MOST_QUERIED = "newest", "largest", "most_queried"
+PRIORITIES = (NEWEST, LARGEST, MOST_QUERIED)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,11 @@ class Rule:
     :ivar daily_build_date: the newest closed day in the 02:00 run; None in any other run.
     :ivar rebuild: build every detected date, whatever the other numbers say.
     :ivar kinds: the kinds of gap that were looked for; complete days too where a rebuild names none.
-    :ivar priority: which dates go first: the newest, or those with the largest number of pageviews waiting.
+    :ivar priority: which dates go first: the newest, those with the largest number of pageviews waiting, or those that
+        dashboards asked for most.
+    :ivar questions: how often dashboards asked for the teams that have a gap on a date; of dates that they did not ask for
+        there may be none.
+    :ivar questions_unknown: why nobody can tell; the newest go first then. Empty where somebody can.
     :ivar nothing_closed: why no day of the range was looked at; empty where one was.
     """
 
@@ -64,6 +68,8 @@ class Rule:
     daily_build_date: date | None = None
     rebuild: bool = False
     priority: str = NEWEST
+    questions: Mapping[date, int] = field(default_factory=dict)
+    questions_unknown: str = ""
     kinds: tuple[str, ...] = GAP_KINDS
     nothing_closed: str = ""
 
@@ -99,8 +105,12 @@ def count_missing_partitions(gaps: Sequence[GapCount]) -> int:
     return len({(gap.table_name, gap.partition_date) for gap in gaps if gap.state == MISSING})
 
 
-def in_order(gaps: Sequence[GapCount], priority: str) -> list[date]:
-    """The dates of the gaps: first those of priority teams, then the newest or the largest."""
+def in_order(
+    gaps: Sequence[GapCount], priority: str, questions: Mapping[date, int] | None = None
+) -> list[date]:
+    """The dates of the gaps: first those of priority teams, then the newest, the largest or the most queried; of equal ones
+    the newest."""
+    asked = questions or {}
     waiting: dict[date, int] = {}
     of_priority_teams = set()
     for gap in gaps:
@@ -110,7 +120,8 @@ def in_order(gaps: Sequence[GapCount], priority: str) -> list[date]:
             of_priority_teams.add(gap.partition_date)
 
     def rank(day: date) -> tuple:
-        return day in of_priority_teams, waiting[day] if priority == LARGEST else 0, day
+        weight = {LARGEST: waiting[day], MOST_QUERIED: asked.get(day, 0)}.get(priority, 0)
+        return day in of_priority_teams, weight, day
 
     return sorted(waiting, key=rank, reverse=True)
 
@@ -122,7 +133,7 @@ def decide(gaps: Sequence[GapCount], rule: Rule, now: datetime) -> Decision:
     :param now: the instant the ages are counted to.
     """
     missing = count_missing_partitions(gaps)
-    all_dates = in_order(gaps, rule.priority)
+    all_dates = in_order(gaps, rule.priority, rule.questions)
     oldest = min(all_dates, default=None)
     age = max(now - closed_at(oldest, rule.settling), timedelta()) if oldest else timedelta()
     counted = f"{missing} missing partition{'' if missing == 1 else 's'}"
@@ -157,7 +168,9 @@ def decide(gaps: Sequence[GapCount], rule: Rule, now: datetime) -> Decision:
         )
     chosen = tuple(dates[: rule.max_partitions])
     if len(chosen) < len(dates):
-        first = rule.priority
+        first = rule.priority.replace("_", " ")
+        if rule.questions_unknown:
+            first = f"{NEWEST} ({rule.questions_unknown})"
         if any(gap.priority_teams for gap in gaps):
             first += ", those of priority teams before others,"
         reason += f"; the {len(chosen)} {first} of {len(dates)} dates are built now"

@@ -20,7 +20,7 @@ from web_analytics.regions import region_suffix
 from web_analytics.reporting import failures, step_log
 from web_analytics.reporting.concern import Concern
 from web_analytics.rules.cost import Cost, in_words, needs_approval, total, within_budget
-from web_analytics.rules.decision import GapCount, decide
+from web_analytics.rules.decision import MOST_QUERIED, GapCount, decide
 from web_analytics.rules.gaps import fill_command
 from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_at
 from web_analytics.rules.states import GAP_KINDS
@@ -102,6 +102,9 @@ def detect(logical_date: datetime | None) -> dict[str, Any]:
             gaps = detector.count_gaps(clickhouse, settings, scope, teams.team_ids)
         else:
             gaps = detector.store_plan(clickhouse, settings, scope, teams.team_ids, plan_id)
+        asked = detector.NOT_COUNTED
+        if gaps and conf.priority == MOST_QUERIED:
+            asked = detector.count_questions(clickhouse, settings, scope, teams.team_ids, plan_id, now)
     log.info(
         "Looked at %d teams on %d dates from %s up to, not including, %s for %s.",
         len(teams),
@@ -118,6 +121,7 @@ def detect(logical_date: datetime | None) -> dict[str, Any]:
         "states": list(scope.states),
         "nightly": scope.nightly,
         "teams": len(teams),
+        "questions": asked.to_json(),
         "gaps": [
             {
                 "partition_date": gap.partition_date.isoformat(),
@@ -140,7 +144,8 @@ def decide_run(detected: dict[str, Any]) -> dict[str, Any]:
     settings, conf = _settings_and_conf()
     gaps = [GapCount.from_row(row) for row in detected["gaps"]]
     now, task = datetime.fromisoformat(detected["detected_at"]), current_task()
-    decision = decide(gaps, detector.rule_of(conf, settings, _scope(detected), now), now)
+    asked = detector.Questions.from_json(detected["questions"])
+    decision = decide(gaps, detector.rule_of(conf, settings, _scope(detected), now, asked), now)
     sizes: dict[date, int] = {}
     estimates: dict[date, Cost] = {}
     if decision.backfill:
