@@ -14,11 +14,13 @@ from typing import Any
 
 from web_analytics import parsers
 from web_analytics.api.coverage.ranking import GAP_COUNTS, NO_GAPS, WORST_FIRST, TeamGaps, in_order
+from web_analytics.api.coverage.volumes import VOLUMES
 from web_analytics.api.problems import meaning_of
 from web_analytics.clickhouse.connection import ClickHouse, Row, teams_table
 from web_analytics.conf import MAX_RANGE_DAYS
 from web_analytics.detection import activity, detector
 from web_analytics.errors import BadSetting
+from web_analytics.rules.low_volume import LowDay
 from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, is_open
 from web_analytics.rules.states import GAP_KINDS, SMALL
 from web_analytics.settings import Settings
@@ -186,6 +188,10 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
                 heavy=True,
             )
         }
+    volumes = VOLUMES.find(clickhouse, settings, closed, enabled, known)
+    low: dict[int, list[LowDay]] = {}
+    for each in (each for day in volumes for each in day.low):
+        low.setdefault(each.team_id, []).append(each)
     return {
         "date_start": view.days.start.isoformat(),
         "date_end": view.days.end.isoformat(),
@@ -195,6 +201,11 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
         "page": view.page,
         "page_size": view.page_size,
         "totals": _totals(gaps, len(listed), len(shown), len(enabled)),
+        "common_falls": [
+            {"date": day.partition_date.isoformat(), "judged": day.judged, "fallen": day.fallen}
+            for day in volumes
+            if day.is_common_fall
+        ],
         "teams": [
             _team(
                 team_id,
@@ -202,6 +213,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
                 team_id in shown,
                 gaps.get(team_id, NO_GAPS),
                 states.get(team_id),
+                low.get(team_id, []),
                 view.days,
                 now,
                 settings,
@@ -251,6 +263,7 @@ def _team(
     enabled: bool,
     gaps: TeamGaps,
     known: Row | None,
+    low: Sequence[LowDay],
     days: DateRange,
     now: datetime,
     settings: Settings,
@@ -267,6 +280,10 @@ def _team(
         **{kind: getattr(gaps, kind) for kind in GAP_KINDS},
         "waiting_pageviews": gaps.waiting_pageviews,
         "oldest_gap": gaps.oldest_gap.isoformat() if gaps.oldest_gap else None,
+        "low_days": [
+            {"date": each.partition_date.isoformat(), "pageviews": each.pageviews, "usual": each.usual}
+            for each in low
+        ],
         "states": lines,
     }
 

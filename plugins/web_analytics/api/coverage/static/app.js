@@ -292,8 +292,12 @@ function drawLegend(teams) {
   const codes = new Set(teams.flatMap((team) => [...team.states.stats, ...team.states.bounces]));
   const shown = STATES.filter((state) => !state.rare || codes.has(state.code));
   const swatch = (state) => element("span", { class: `swatch s-${state.code === "-" ? "idle" : state.code}` });
-  replace("legend", shown.map((state) => element("li", { title: state.hint }, swatch(state), state.name)));
-  replace("meanings", shown.flatMap((state) => [element("dt", {}, swatch(state), state.name), element("dd", {}, state.hint)]));
+  const marks = shown.map((state) => ({ mark: swatch, ...state }));
+  if (teams.some((team) => team.low_days.length)) {
+    marks.push({ name: "low", hint: "suspiciously few pageviews for the weekday; no gap: look upstream", mark: () => element("span", { class: "swatch s-c low" }) });
+  }
+  replace("legend", marks.map((each) => element("li", { title: each.hint }, each.mark(each), each.name)));
+  replace("meanings", marks.flatMap((each) => [element("dt", {}, each.mark(each), each.name), element("dd", {}, each.hint)]));
 }
 
 function drawAsOf() {

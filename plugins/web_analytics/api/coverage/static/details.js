@@ -1,5 +1,6 @@
 // The numbers of one team's day.
 
+import { fewPageviews } from "./heatmap.js";
 import { TABLES, ago, airflowLink, count, element, get, moment, own, replace, runLink, taskPath, weekday } from "./page.js";
 
 let shown = 0;
@@ -47,7 +48,8 @@ export async function describeCell(team, day) {
     return;
   }
   if (request === shown) {
-    replace("details", ...title, ...numbersOf(cell));
+    const few = fewPageviews(team, day).replace("; s", "S");
+    replace("details", ...title, ...(few ? [element("p", { class: "low-note" }, `${few}.`)] : []), ...numbersOf(cell));
   }
 }
 

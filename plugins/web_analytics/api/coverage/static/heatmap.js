@@ -1,6 +1,6 @@
 // The heat map: one row for each team and table, one column for each day, a rectangle of selected cells.
 
-import { STATE, STATES, TABLES, addDays, daysOf, element, weekday } from "./page.js";
+import { STATE, STATES, TABLES, addDays, count, daysOf, element, weekday } from "./page.js";
 
 // Of the columns beside the days, but for the team's id.
 const TABLE_WIDTH = 56;
@@ -14,6 +14,12 @@ const WIDEST = 30;
 const WIDE = 13;
 const NOW = { "": "", building: ", being built now", waiting: ", waits for another run" };
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+// Of a day with suspiciously few pageviews; empty of any other one.
+export function fewPageviews(team, day) {
+  const low = team.low_days.find((each) => each.date === day);
+  return low ? `; suspiciously few pageviews: ${count(low.pageviews)}, usually ${count(low.usual)} on a ${weekday(day)}` : "";
+}
 
 const nameOfTeam = (team) => `team ${team.team_id}${team.name ? ` (${team.name})` : ""}`;
 
@@ -52,6 +58,7 @@ export class HeatMap {
     this.data = data;
     this.days = daysOf(data.date_start, data.date_end);
     this.marked = new Set(markedDates);
+    this.falls = new Map(data.common_falls.map((fall) => [fall.date, fall]));
     this.rows = [];
     this.anchor = this.cursor = this.selected = null;
     const table = element(
@@ -130,9 +137,14 @@ export class HeatMap {
       const label = current.columns > 8 ? `${name} ${month.slice(0, 4)}` : current.columns > 3 ? name : "";
       current.cell.replaceChildren(element("span", {}, label));
       const classes = ["day", weekday(day) === "Mon" ? "monday" : "", this.marked.has(day) ? "marked" : ""];
+      const fall = this.falls.get(day);
+      const fallen = fall ? `: ${count(fall.fallen)} of ${count(fall.judged)} teams have under 80 % of their usual ${weekday(day)}, a holiday or a loss of events` : "";
+      if (fall) {
+        classes.push("fall");
+      }
       const header = element(
         "th",
-        { class: classes.join(" ").trim(), scope: "col", "data-day": day, tabindex: -1, title: `${weekday(day)} ${day}`, "aria-label": `${weekday(day)} ${day}, all teams` },
+        { class: classes.join(" ").trim(), scope: "col", "data-day": day, tabindex: -1, title: `${weekday(day)} ${day}${fallen}`, "aria-label": `${weekday(day)} ${day}, all teams${fallen}` },
         element("span", {}, String(Number(day.slice(8)))),
       );
       header.row = -1;
@@ -147,6 +159,7 @@ export class HeatMap {
 
   teamRows(team) {
     const body = element("tbody", { class: team.enabled ? "team" : "team disabled" });
+    const low = new Set(team.low_days.map((each) => each.date));
     TABLES.forEach((table, index) => {
       const row = document.createElement("tr");
       if (index === 0) {
@@ -165,6 +178,7 @@ export class HeatMap {
       for (const code of team.states[table.short]) {
         const cell = document.createElement("td");
         cell.className = `cell ${STATE[code].gap ? "gap " : ""}s-${code === "-" ? "idle" : code}`;
+        cell.classList.toggle("low", low.has(this.days[cells.length]));
         cell.tabIndex = -1;
         cells.push(cell);
         row.append(cell);
@@ -238,7 +252,7 @@ export class HeatMap {
     const state = this.stateOf(cell.row, cell.column);
     const day = this.days[cell.column];
     const table = TABLES[cell.row % TABLES.length].short;
-    return `${nameOfTeam(this.teamOf(cell.row))}, ${table}, ${weekday(day)} ${day}: ${state.name} (${state.hint})${NOW[this.buildingState(cell)]}`;
+    return `${nameOfTeam(this.teamOf(cell.row))}, ${table}, ${weekday(day)} ${day}: ${state.name} (${state.hint})${fewPageviews(this.teamOf(cell.row), day)}${NOW[this.buildingState(cell)]}`;
   }
 
   // ---- selecting

@@ -1,0 +1,86 @@
+"""Which shown days have suspiciously few pageviews. The verdict on a team depends on how many others fall together, so all
+teams are asked about, whichever are shown; a process keeps the answers until the activity or the registry changes."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from datetime import date
+from typing import Any
+
+from web_analytics.api.coverage.ranking import months_of
+from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.detection import activity, low_volume
+from web_analytics.rules.low_volume import HISTORY, DayVolume
+from web_analytics.rules.partitions import DateRange
+from web_analytics.settings import Settings
+
+# What the verdicts depend on, beside the settings.
+TABLE_NAMES = ("web_analytics_activity", "web_pre_aggregated_teams")
+# As many months as gaps are kept of.
+ANSWERS_KEPT = 52
+
+
+class Volumes:
+    """Asks for the verdicts on days and keeps what cannot have changed. One for a process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Any, list[DayVolume]] = OrderedDict()
+
+    def find(
+        self,
+        clickhouse: ClickHouse,
+        settings: Settings,
+        days: DateRange,
+        team_ids: frozenset[int],
+        known: activity.KnownRange,
+    ) -> list[DayVolume]:
+        """The verdicts on these days, as :func:`web_analytics.detection.low_volume.find` gives them; no statement where
+        the test is off.
+
+        :param team_ids: all teams that are pre-aggregated.
+        """
+        judged = low_volume.judged_days(settings, known, days)
+        if not judged or not team_ids:
+            return []
+        versions = tuple(
+            sorted(
+                tuple(row.values())
+                for row in clickhouse.query("api/read_versions", {"table_names": TABLE_NAMES})
+            )
+        )
+        is_short = len(judged) <= low_volume.MAX_DAYS_PER_STATEMENT
+        found: list[DayVolume] = []
+        for piece in [judged] if is_short else months_of(judged):
+            needed = tuple(
+                (month, version)
+                for month, version in versions
+                if month == 0 or _month(piece.start - HISTORY) <= month <= _month(piece.end)
+            )
+            key = (
+                clickhouse.conn_id,
+                piece,
+                hash(team_ids),
+                needed,
+                known.known_from,
+                settings.low_volume_percent,
+                settings.low_volume_min_pageviews,
+            )
+            with self._lock:
+                kept = self._kept.get(key)
+            if kept is None:
+                kept = low_volume.ask(clickhouse, settings, piece, team_ids, known)
+                with self._lock:
+                    self._kept[key] = kept
+                    if len(self._kept) > ANSWERS_KEPT:
+                        self._kept.popitem(last=False)
+            found += kept
+        return found
+
+
+def _month(day: date) -> int:
+    return day.year * 100 + day.month
+
+
+VOLUMES = Volumes()
