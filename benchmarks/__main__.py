@@ -26,7 +26,7 @@ sys.path.insert(0, str(CHECKOUT / "plugins"))
 from benchmarks import build as build_benchmark  # noqa: E402
 from benchmarks import cost as cost_benchmark  # noqa: E402
 from benchmarks import detection as detection_benchmark  # noqa: E402
-from benchmarks import freshness, orchestration, publish, scaling, transport  # noqa: E402
+from benchmarks import freshness, low_volume, orchestration, publish, scaling, transport  # noqa: E402
 from benchmarks import reader as reader_benchmark  # noqa: E402
 from benchmarks.usage import process_usage  # noqa: E402
 from demo import sample_data  # noqa: E402
@@ -181,6 +181,15 @@ def measure_knobs(settings: Settings, today: date, quick: bool) -> dict[str, flo
     return results
 
 
+def measure_volume(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """Days with suspiciously few pageviews: precision and recall of injected drops, false alarms, CPU for 20,000 teams."""
+    with fresh_server() as (_, server, clickhouse):
+        schema.create_tables(clickhouse)
+        results = low_volume.measure_quality(clickhouse, settings, today, range(1, 3 if quick else 6))
+        clickhouse.run("benchmarks/truncate", names={"table": "web_analytics_activity"})
+        return results | low_volume.measure_cost(clickhouse, server.pid, settings, today, rounds=5)
+
+
 def measure_transport(settings: Settings, today: date, quick: bool) -> dict[str, float]:
     """A build by the native protocol and over HTTP, on ClickHouse's own listener; needs npm."""
     sessions, rounds = (60_000, 5) if quick else (300_000, 15)
@@ -202,6 +211,7 @@ PARTS = {
     "knobs": measure_knobs,
     "run": measure_run,
     "events": measure_events,
+    "volume": measure_volume,
     "transport": measure_transport,
     "scaling": measure_scaling,
 }

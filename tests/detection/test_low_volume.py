@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import examples
 from web_analytics.detection import low_volume
-from web_analytics.detection.activity import KnownRange
 from web_analytics.rules import low_volume as rule
 from web_analytics.rules.partitions import DateRange
 
@@ -68,7 +67,7 @@ def test_the_statement_says_what_the_rule_says(
     wanted = rule.judge(
         selected, asked, known_from=known, percent=percent, min_pageviews=min_pageviews, muted=muted
     )
-    found = low_volume.ask(clickhouse, settings, asked, list(selected) or [99], known_range(known))
+    found = low_volume.ask(clickhouse, settings, asked, list(selected) or [99], known)
     assert found == wanted
 
 
@@ -83,8 +82,3 @@ def keep(clickhouse, pageviews: dict[int, dict[date, int]]) -> None:
     clickhouse.client.execute(
         "INSERT INTO web_analytics_activity (partition_date, team_id, ingested_on, pageviews) VALUES", rows
     )
-
-
-def known_range(known_from: date, scanned_at: datetime | None = None) -> KnownRange:
-    now = datetime.combine(DAYS.end + timedelta(days=1), datetime.min.time(), UTC)
-    return KnownRange(known_from, now, scanned_at or now, now, now, has_part_name=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import date, timedelta
 
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.detection import activity
@@ -56,7 +56,7 @@ def find(
         return []
     found: list[DayVolume] = []
     for piece in chunks(judged, MAX_DAYS_PER_STATEMENT):
-        found += reversed(ask(clickhouse, settings, piece, team_ids, known))
+        found += reversed(ask(clickhouse, settings, piece, team_ids, known.known_from))
     return found
 
 
@@ -65,15 +65,18 @@ def ask(
     settings: Settings,
     days: DateRange,
     team_ids: Collection[int],
-    known: activity.KnownRange,
+    known_from: date | None,
 ) -> list[DayVolume]:
-    """The same of days that one statement holds, the oldest first."""
+    """The same of days that one statement holds, the oldest first.
+
+    :param known_from: the first day that the kept activity knows.
+    """
     rows = clickhouse.query(
         "detection/low_volume",
         {
             "date_start": days.start,
             "date_end": days.end,
-            "known_from": known.known_from,
+            "known_from": known_from,
             "percent": settings.low_volume_percent,
             "min_pageviews": settings.low_volume_min_pageviews,
             **CONSTANTS,

@@ -70,7 +70,7 @@ class Volumes:
             with self._lock:
                 kept = self._kept.get(key)
             if kept is None:
-                kept = low_volume.ask(clickhouse, settings, piece, team_ids, known)
+                kept = low_volume.ask(clickhouse, settings, piece, team_ids, known.known_from)
                 with self._lock:
                     self._kept[key] = kept
                     if len(self._kept) > ANSWERS_KEPT:
