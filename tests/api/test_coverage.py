@@ -13,6 +13,7 @@ from clickhouse_driver import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.detection.test_low_volume import keep
 from tests.support import Source, at, examples, set_up, states
 from web_analytics.api.coverage import content
 from web_analytics.api.coverage.ranking import GapCounts, TeamGaps, in_order, months_of, worst_first
@@ -20,7 +21,7 @@ from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
-from web_analytics.detection import activity
+from web_analytics.detection import activity, low_volume
 from web_analytics.errors import BadSetting, QueryFailed
 from web_analytics.parsers import MAX_TEAM_ID
 from web_analytics.rules.partitions import ONE_DAY, DateRange, is_open, newest_closed_day
@@ -519,3 +520,51 @@ def test_only_teams_with_gaps_and_the_rows_that_a_reader_has(source, days):
     kept = read(source, replace(asked, only_gaps=True, rows=(3, 99, 1, 2)))
     assert [team["team_id"] for team in kept["teams"]] == ["3", "1", "2"]
     assert content.parse_rows("17,3,3") == (17, 3)
+
+
+def test_days_with_suspiciously_few_pageviews_are_told_whichever_teams_are_shown(
+    source, newest_closed, settings, monkeypatch
+):
+    asked = []
+    ask = low_volume.ask
+    monkeypatch.setattr(low_volume, "ask", lambda *question: asked.append(question) or ask(*question))
+    source.enable(1, 2, 3)
+    every_day = [newest_closed - timedelta(days=age) for age in range(70)]
+    keep(source.clickhouse, {team: dict.fromkeys(every_day[team == 2 :], 400 + team) for team in (1, 2, 3)})
+    now = activity.known_range(source.clickhouse, settings).server_now
+    source.clickhouse.run(
+        "detection/record_activity_scan",
+        {
+            "source": settings.source,
+            "kind": "extension",
+            "date_start": every_day[-1],
+            "date_end": newest_closed + ONE_DAY,
+            "watermark": activity.as_text(now),
+            "scanned_at": activity.as_text(now),
+            "rows_read": 0,
+            "seconds": 0.0,
+        },
+    )
+
+    def told(page: dict) -> dict[str, list]:
+        return {team["team_id"]: team["low_days"] for team in page["teams"]}
+
+    low = [{"date": newest_closed.isoformat(), "pageviews": 0, "usual": 402}]
+    page = read(source, view(every_day[:40]))
+    assert told(page) == {"1": [], "2": low, "3": []}
+    assert page["common_falls"] == []
+    [shown] = [team for team in page["teams"] if team["team_id"] == "2"]
+    assert shown["states"]["stats"][-1] == "-", "a day without pageviews is idle, and marked all the same"
+    assert told(read(source, view(every_day[:3], teams=(2,)))) == {"2": low}
+    before = len(asked)
+    read(source, view(every_day[:40]))
+    assert len(asked) == before > 0, "what cannot have changed is not asked again"
+    source.clickhouse.client.execute(
+        "INSERT INTO web_pre_aggregated_teams (team_id, mute_low_volume) VALUES", [(2, True)]
+    )
+    assert told(read(source, view(every_day[:40])))["2"] == []
+    before = len(asked)
+    off = replace(settings, low_volume_percent=0)
+    page = content.read_page(source.clickhouse, off, view(every_day[:40]), datetime.now(UTC))
+    assert told(page) == {"1": [], "2": [], "3": []}
+    assert len(asked) == before

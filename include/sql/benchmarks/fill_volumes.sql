@@ -1,4 +1,4 @@
--- Fills the kept activity with pageviews that follow the weekday, with noise of 30 % either way; one team-day in 50 has lost
+-- Fills the kept activity with pageviews that follow the weekday, with noise of a third either way; one team-day in 50 has lost
 -- half. One in five has rows of two days of ingestion.
 -- Parameters: teams, days, date_end.
 INSERT INTO web_analytics_activity (partition_date, team_id, ingested_on, pageviews, scanned_at)
