@@ -71,8 +71,8 @@ def test_a_hanging_clickhouse_takes_neither_airflows_pages_nor_heartbeats(clickh
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as elsewhere,
     ):
         # The whole page once, and a token for both people.
-        assert airflow.call("GET", TEAMS, user="vera").status == 200
-        assert airflow.call("GET", COVERAGE, user="vera").status == 200
+        for path in (TEAMS, COVERAGE):
+            wait_for(lambda path=path: airflow.call("GET", path, user="vera").status == 200, 120, path)
         airflow.unpause("web_analytics_backfill")
         os.kill(clickhouse.pid, signal.SIGSTOP)
         created = airflow.call("POST", "/api/v2/dags/web_analytics_backfill/dagRuns", {"logical_date": None})
