@@ -7,5 +7,5 @@
     unique_key=['team_id', 'period_bucket'],
     engine='AggregatingMergeTree()',
     partition_by='toYYYYMMDD(period_bucket)',
-    order_by='(SORTING_KEY)'
+    order_by='SORTING_KEY'
 ) }}
