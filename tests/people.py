@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from datetime import timedelta
+
+# Who answers before dag.test() has seen that the task waits is overwritten: it writes the task's state once more. It says
+# when it has seen it; an Airflow that waits in a trigger instead does not.
+SEEN_WITHIN_SECONDS = 3
+
+
+@contextlib.contextmanager
+def seen_by_dag_test():
+    """An event that is set once dag.test() has seen that a task waits for a person."""
+    seen, logger = threading.Event(), logging.getLogger("airflow.sdk.definitions.dag")
+
+    class Listener(logging.Handler):
+        def emit(self, record):
+            if "Human-in-the-loop" in record.getMessage():
+                seen.set()
+
+    listener = Listener()
+    logger.addHandler(listener)
+    yield seen
+    logger.removeHandler(listener)
 
 
 @contextlib.contextmanager
@@ -17,34 +38,34 @@ def waiting_for_input(act):
     from sqlalchemy.exc import OperationalError
 
     stop, errors = threading.Event(), []
+    of_those_that_wait = select(TaskInstance).where(TaskInstance.state == "awaiting_input")
 
-    def watch():
+    def watch(seen):
         while not stop.is_set():
             try:
                 with create_session() as session:
-                    waiting = session.scalars(
-                        select(TaskInstance).where(TaskInstance.state == "awaiting_input")
-                    ).first()
-                    if waiting is not None:
-                        act(session, waiting)
-                        return
+                    waits = session.scalars(of_those_that_wait).first() is not None
+                if waits:
+                    seen.wait(SEEN_WITHIN_SECONDS)
+                    with create_session() as session:
+                        act(session, session.scalars(of_those_that_wait).one())
+                    return
             except OperationalError:  # SQLite is busy: or dag.test() would wait for ever
                 pass
             except Exception as error:
                 errors.append(error)
                 with create_session() as session:
-                    for waiting in session.scalars(
-                        select(TaskInstance).where(TaskInstance.state == "awaiting_input")
-                    ):
+                    for waiting in session.scalars(of_those_that_wait):
                         waiting.state = "failed"
                 return
             time.sleep(0.2)
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    yield
-    stop.set()
-    watcher.join()
+    with seen_by_dag_test() as seen:
+        watcher = threading.Thread(target=watch, args=(seen,), daemon=True)
+        watcher.start()
+        yield
+        stop.set()
+        watcher.join()
     assert not errors
 
 

@@ -13,7 +13,7 @@ from web_analytics.rules.decision import Decision
 # build costs, for a large one its events.
 NEAREST = 10
 # How often a build reads the source, checks included: holds until one was measured.
-READINGS = 3
+READINGS = 4
 
 
 @dataclass(frozen=True)
