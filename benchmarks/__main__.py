@@ -43,7 +43,7 @@ from web_analytics.teams.selection import select_teams  # noqa: E402
 
 EVENTS, QUICK_EVENTS = 5_000_000, 1_000_000
 DAYS, QUICK_DAYS = 7, 3
-READER_SECONDS, QUICK_READER_SECONDS = 60, 15
+READER_QUERIES, QUICK_READER_QUERIES = 2000, 300
 
 
 @contextlib.contextmanager
@@ -164,7 +164,7 @@ def measure_reader(settings: Settings, today: date, quick: bool) -> dict[str, fl
             settings,
             days,
             teams,
-            QUICK_READER_SECONDS if quick else READER_SECONDS,
+            QUICK_READER_QUERIES if quick else READER_QUERIES,
             "default",
         )
     return results
@@ -176,8 +176,8 @@ def measure_knobs(settings: Settings, today: date, quick: bool) -> dict[str, flo
     with data_for_readers(settings, today, quick) as (_, clickhouse, reader, days, teams):
         steps.build_partition(clickhouse, settings, days[0], teams)  # a warm-up, not counted
         for name in reader_benchmark.KNOBS:
-            seconds = QUICK_READER_SECONDS if quick else READER_SECONDS
-            results |= reader_benchmark.measure(reader, clickhouse, settings, days, teams, seconds, name)
+            queries = QUICK_READER_QUERIES if quick else READER_QUERIES
+            results |= reader_benchmark.measure(reader, clickhouse, settings, days, teams, queries, name)
     return results
 
 
