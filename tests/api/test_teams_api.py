@@ -321,7 +321,7 @@ def test_a_name_is_kept_until_it_is_changed(api, source):
     reasons = [reason for (reason,) in changes_in_history(source)]
     assert reasons[0] == (
         "some user changed team 12: enabled unset to True, timezone unset to UTC, backfill_days unset to 7, "
-        "name unset to Acme"
+        "name unset to Acme, mute_low_volume unset to False"
     )
     assert reasons[-1] == "some user changed team 12: name Acme to unset"
     assert api("PUT", "/12", {"name": "x" * 201}).status_code == 422

@@ -17,7 +17,7 @@ from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
 from demo import sample_data
-from tests.conftest import GivenServer
+from tests.servers.given import GivenServer
 from tests.support import Source, differences_from_oracle, wait_until
 from web_analytics import schema
 from web_analytics.build import locks

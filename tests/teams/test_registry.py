@@ -44,6 +44,7 @@ def test_changes_of_two_api_servers_at_once_do_not_undo_each_other(source, monke
         "timezone": "Europe/Berlin",
         "backfill_days": 7,
         "name": "",
+        "mute_low_volume": False,
     }
     assert leftovers(clickhouse) == []
 
