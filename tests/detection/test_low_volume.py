@@ -20,16 +20,18 @@ SPAN = (DAYS.end - FIRST).days
 
 @st.composite
 def teams(draw) -> dict[int, dict[date, int]]:
-    """Pageviews of teams by day: levels with noise, days lost in part or whole, a beginning, idle weekdays."""
+    """Pageviews of teams by day: levels with noise, a beginning, idle weekdays, and days lost in part or whole, of some teams
+    or of most of them together."""
     found = {}
-    lost_days = draw(st.sets(st.integers(SPAN - len(DAYS), SPAN - 1), max_size=3))
-    for team_id in range(1, draw(st.integers(1, 24)) + 1):
-        level = draw(st.sampled_from([0, 5, 99, 100, 101, 1000, 10**9]))
-        spread = draw(st.sampled_from([0, 0, 0.05, 0.2, 1]))
+    is_common = draw(st.booleans())
+    lost_days = draw(st.sets(st.integers(SPAN - len(DAYS), SPAN - 1), min_size=1, max_size=3))
+    for team_id in range(1, draw(st.sampled_from([1, 3, 12, 24])) + 1):
+        level = draw(st.sampled_from([1000, 5000] if is_common else [0, 5, 99, 100, 101, 1000, 10**9]))
+        spread = draw(st.sampled_from([0, 0.02] if is_common else [0, 0, 0.05, 0.2, 1]))
         noise = draw(st.lists(st.floats(-1, 1), min_size=7, max_size=23))
-        begins = draw(st.sampled_from([0, 0, 0, 12, 40, SPAN - 30, SPAN - 8]))
-        idle = draw(st.sets(st.integers(0, 6), max_size=3))
-        left = draw(st.sampled_from([0, 0.05, 0.1, 0.3, 0.59, 0.6, 0.61, 0.79, 0.8, 1, 1]))
+        begins = 0 if is_common else draw(st.sampled_from([0, 0, 0, 12, 40, SPAN - 30, SPAN - 8]))
+        idle = set() if is_common else draw(st.sets(st.integers(0, 6), max_size=3))
+        left = draw(st.sampled_from([0, 0.05, 0.1, 0.3, 0.5, 0.59, 0.6, 0.61, 0.79, 0.8, 1, 1]))
         of_team = {}
         for number in range(begins, SPAN):
             count = level * (1 + spread * noise[number % len(noise)])

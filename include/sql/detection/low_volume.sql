@@ -93,6 +93,7 @@ WITH
         SELECT
             place, is_candidate, team_id, judged_teams, fallen_teams, found, same_weekdays,
             {{ lower_median("same_weekdays") }} AS usual,
+            has(same_weekdays, 0) AS is_sometimes_empty,
             arraySlice(before, 8) AS later_days,
             arraySlice(before, 1, greatest(0, toInt64(length(before)) - 7)) AS earlier_days
         FROM with_weekdays
@@ -100,7 +101,7 @@ WITH
     with_differences AS
     (
         SELECT
-            place, is_candidate, team_id, judged_teams, fallen_teams, found, usual,
+            place, is_candidate, team_id, judged_teams, fallen_teams, found, usual, is_sometimes_empty,
             arrayMap(each -> abs(toInt64(each) - toInt64(usual)), same_weekdays) AS distances,
             arrayFilter(each -> isFinite(each),
                 arrayMap((later, earlier) -> 2 * abs(toInt64(later) - toInt64(earlier)) / (later + earlier), later_days, earlier_days)) AS changes
@@ -109,7 +110,7 @@ WITH
     with_bounds AS
     (
         SELECT
-            place, is_candidate, team_id, judged_teams, fallen_teams, found, usual,
+            place, is_candidate, team_id, judged_teams, fallen_teams, found, usual, is_sometimes_empty,
             if(judged_teams < %(min_teams)s, %(percent)s,
                greatest(%(least_percent)s, intDiv(%(percent)s * least(100 * judged_teams, 125 * (judged_teams - fallen_teams)), 100 * judged_teams))) AS threshold,
             greatest(0., 1 - %(deviations)s / 2 * greatest(
@@ -124,7 +125,7 @@ SELECT
     any(fallen_teams) AS fallen,
     arraySort(groupArrayIf(
         (team_id, found, usual),
-        is_candidate AND 100 * found < threshold * usual AND found < usual * (left * left)
+        is_candidate AND 100 * found < threshold * usual AND (found < usual * (left * left) OR (found = 0 AND NOT is_sometimes_empty))
             AND team_id NOT IN (SELECT team_id FROM web_pre_aggregated_teams FINAL WHERE mute_low_volume))) AS low
 FROM with_bounds
 GROUP BY place

@@ -135,6 +135,11 @@ def at_least(before: Sequence[int], usual: int) -> float:
     return usual * (left * left)
 
 
+def is_beyond_noise(found: int, before: Sequence[int], usual: int) -> bool:
+    """Whether the team's own noise does not explain so few pageviews: none at all never, on a weekday that always had some."""
+    return found < at_least(before, usual) or (found == 0 and min(same_weekdays(before)) > 0)
+
+
 def judge(
     pageviews: Mapping[int, Mapping[date, int]],
     days: DateRange,
@@ -180,7 +185,7 @@ def _judge_day(
         and 100 * found < threshold * usual
         # A fall that is older than a week is the new usual.
         and 100 * same_weekdays(before)[0] >= percent * usual
-        and found < at_least(before, usual)
+        and is_beyond_noise(found, before, usual)
     ]
     return DayVolume(day, len(judged), fallen, tuple(low))
 
