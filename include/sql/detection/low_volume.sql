@@ -112,7 +112,7 @@ WITH
         SELECT
             place, is_candidate, team_id, judged_teams, fallen_teams, found, usual, is_sometimes_empty,
             if(judged_teams < %(min_teams)s, %(percent)s,
-               greatest(%(least_percent)s, intDiv(%(percent)s * least(100 * judged_teams, 125 * (judged_teams - fallen_teams)), 100 * judged_teams))) AS threshold,
+               least(%(percent)s, greatest(%(least_percent)s, intDiv(%(percent)s * least(100 * judged_teams, 125 * (judged_teams - fallen_teams)), 100 * judged_teams)))) AS threshold,
             greatest(0., 1 - %(deviations)s / 2 * greatest(
                 %(from_mad)s * {{ lower_median("distances") }} / usual,
                 %(from_difference)s * {{ lower_median("changes") }},

@@ -103,7 +103,7 @@ def threshold_percent(percent: int, judged: int, fallen: int) -> int:
     if judged < MIN_TEAMS:
         return percent
     damped = percent * min(100 * judged, 125 * (judged - fallen)) // (100 * judged)
-    return max(LEAST_PERCENT, damped)
+    return min(percent, max(LEAST_PERCENT, damped))
 
 
 def same_weekdays(before: Sequence[int]) -> list[int]:
