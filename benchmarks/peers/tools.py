@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -56,7 +57,7 @@ def sorting_key(table: str) -> str:
 
 
 @dataclass
-class Peer:
+class Peer(ABC):
     """A tool with a project.
 
     :ivar name: what the results call it.
@@ -95,16 +96,17 @@ class Peer:
             "DO_NOT_TRACK": "1",
         }
 
+    @abstractmethod
     def prepare(self) -> None:
         """Writes the project."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """Builds the days that are given to it."""
 
+    @abstractmethod
     def usual_run(self) -> list[str]:
         """What its schedule does each night."""
-        raise NotImplementedError
 
 
 class Dbt(Peer):

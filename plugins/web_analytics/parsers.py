@@ -82,7 +82,8 @@ def optional_identifier(text: str) -> str:
     return identifier(text) if text else ""
 
 
-def identifiers(text: str) -> tuple[str, ...]:
+def comma_separated(text: str) -> tuple[str, ...]:
+    """The parts of a list, in their order, each once."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
@@ -116,7 +117,7 @@ def notifiers(text: str) -> tuple[Notifier, ...]:
 
 
 def addresses(text: str) -> tuple[str, ...]:
-    addresses = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    addresses = comma_separated(text)
     if any(not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address) for address in addresses):
         raise ValueError
     return addresses

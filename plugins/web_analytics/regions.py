@@ -20,7 +20,7 @@ _REGION_NAME = re.compile(r"[a-z][a-z0-9]{0,19}")
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    names = parsers.comma_separated(text)
     if not all(_REGION_NAME.fullmatch(name) for name in names):
         raise ValueError
     return names

@@ -40,7 +40,7 @@ def strategy_names() -> tuple[str, ...]:
 
 
 def _strategies(text: str) -> tuple[str, ...]:
-    chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    chosen = parsers.comma_separated(text)
     if not chosen or set(chosen) - set(strategy_names()):
         raise ValueError
     return chosen
@@ -282,7 +282,7 @@ class Settings:
     node_conn_ids: tuple[str, ...] = _setting(
         "NODE_CONN_IDS",
         "",
-        (parsers.identifiers, "a comma-separated list of ids of Airflow connections"),
+        (parsers.comma_separated, "a comma-separated list of ids of Airflow connections"),
         "a connection to each node of the cluster, through which `web_analytics_setup` makes the tables node by node; "
         "empty: `ON CLUSTER` does",
     )

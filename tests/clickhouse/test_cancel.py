@@ -84,24 +84,27 @@ def test_cancelling_ends_the_query_that_is_running(clickhouse):
     assert [error.code for error in errors] == [394]
 
 
+def read_the_source(task: TaskIdentity) -> None:
+    with ClickHouse("clickhouse_default", origin=task.origin) as connection:
+        connection.client.execute(
+            "SELECT count() FROM web_analytics_source_events", query_id=f"{task.origin}:1"
+        )
+
+
+def end_earlier(connection: ClickHouse, task: TaskIdentity) -> list[str]:
+    parameters = {"task_prefix": task.task_origin, "try_prefix": f"{task.origin}:"}
+    rows = connection.query("clickhouse/kill_queries_of_earlier_tries", parameters)
+    return [row["query_id"] for row in rows]
+
+
 def test_a_retry_first_ends_what_its_predecessor_left_running(slow_source):
     first = TaskIdentity("web_analytics_backfill", "run", "build_date.stage", 0, 1)
     second = TaskIdentity("web_analytics_backfill", "run", "build_date.stage", 0, 2)
 
-    def predecessor():
-        with ClickHouse("clickhouse_default", origin=first.origin) as connection:
-            connection.client.execute(
-                "SELECT count() FROM web_analytics_source_events", query_id=f"{first.origin}:1"
-            )
-
     with ThreadPoolExecutor(1) as pool, ClickHouse("clickhouse_default", origin=second.origin) as retry:
-        working = pool.submit(predecessor)
+        working = pool.submit(read_the_source, first)
         wait_until(lambda: running(retry.client, first.task_origin))
-        killed = retry.query(
-            "clickhouse/kill_queries_of_earlier_tries",
-            {"task_prefix": second.task_origin, "try_prefix": f"{second.origin}:"},
-        )
-        assert [row["query_id"] for row in killed] == [f"{first.origin}:1"]
+        assert end_earlier(retry, second) == [f"{first.origin}:1"]
         with pytest.raises(Exception, match="394"):
             working.result(timeout=10)
 
@@ -111,23 +114,11 @@ def test_a_try_that_wakes_up_ends_no_query_of_a_later_one(slow_source):
     tries = [TaskIdentity("web_analytics_backfill", "run", "build_date.stage", 0, n) for n in (2, 10)]
     zombie, successor = tries
 
-    def work():
-        with ClickHouse("clickhouse_default", origin=successor.origin) as connection:
-            connection.client.execute(
-                "SELECT count() FROM web_analytics_source_events", query_id=f"{successor.origin}:1"
-            )
-
     with ThreadPoolExecutor(1) as pool, ClickHouse("clickhouse_default", origin=zombie.origin) as woken:
-        working = pool.submit(work)
+        working = pool.submit(read_the_source, successor)
         wait_until(lambda: running(woken.client, successor.task_origin))
-
-        def end_earlier(task: TaskIdentity) -> list[str]:
-            parameters = {"task_prefix": task.task_origin, "try_prefix": f"{task.origin}:"}
-            rows = woken.query("clickhouse/kill_queries_of_earlier_tries", parameters)
-            return [row["query_id"] for row in rows]
-
-        assert end_earlier(zombie) == end_earlier(successor) == []
+        assert end_earlier(woken, zombie) == end_earlier(woken, successor) == []
         assert running(woken.client, successor.task_origin)
-        assert end_earlier(replace(successor, try_number=11)) == [f"{successor.origin}:1"]
+        assert end_earlier(woken, replace(successor, try_number=11)) == [f"{successor.origin}:1"]
         with pytest.raises(Exception, match="394"):
             working.result(timeout=10)

@@ -26,11 +26,7 @@ FROM
 {% else %}
     FROM
     (
-{% if only_missing %}
-{% include "detection/missing.sql" %}
-{% else %}
-{% include "detection/coverage.sql" %}
-{% endif %}
+{% include "detection/states.sql" %}
     )
 {% endif %}
     GROUP BY partition_date, stats_state, bounces_state

@@ -1,7 +1,7 @@
 -- How often dashboards asked lately for what a run has found: for each date the number of queries that asked one of the
 -- pre-aggregated tables for one of its teams with a gap there. A query that asks for two of these teams counts twice.
--- From the query log of the node that the connection leads to, or of all where it may lead to any (docs/operations.md says how teams and days are read out of a
--- query). Stopped by the server rather than slow: it must not cost more than it is worth.
+-- From the query log of the node that the connection leads to, or of all where it may lead to any; docs/operations.md says
+-- how teams and days are read out of a query. Stopped by the server rather than slow: it must not cost more than it is worth.
 -- Parameters: states, asked_since, date_start, date_end; plan_id (stored), or those of detection/coverage.sql: since,
 --   min_daily_pageviews, stale_min_events, with the external table selected_teams.
 -- Columns: partition_date, questions.
@@ -17,11 +17,7 @@ FROM
 {% else %}
     FROM
     (
-{% if only_missing %}
-{% include "detection/missing.sql" %}
-{% else %}
-{% include "detection/coverage.sql" %}
-{% endif %}
+{% include "detection/states.sql" %}
     )
     WHERE stats_state IN %(states)s OR bounces_state IN %(states)s
 {% endif %}

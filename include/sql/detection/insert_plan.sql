@@ -6,10 +6,6 @@ INSERT INTO web_analytics_backfill_plan
 SELECT %(plan_id)s, partition_date, team_id, stats_state, bounces_state, source_pageviews
 FROM
 (
-{% if only_missing %}
-{% include "detection/missing.sql" %}
-{% else %}
-{% include "detection/coverage.sql" %}
-{% endif %}
+{% include "detection/states.sql" %}
 )
 WHERE stats_state IN %(states)s OR bounces_state IN %(states)s

@@ -1,8 +1,9 @@
 """What requests may take of the API server, which Airflow's own pages and the heartbeats of all tasks need too.
 
-A request about ClickHouse takes one of a few places, or is told at once to come back: it never waits in a queue. That comes
-before everything else: the check of a login asks the metadata database in the event loop, and that of a right takes one of
-the threads, so two hundred requests that are about to be refused would hold up Airflow's own for a second. Its work is done in a thread of its own, never in one of those that Airflow's endpoints share. It is given a time (see
+A request about ClickHouse takes one of a few places, or is told at once to come back: it never waits in a queue. That
+comes before everything else: the check of a login asks the metadata database in the event loop, and that of a right takes
+one of the threads, so two hundred requests that are about to be refused would hold up Airflow's own for a second. Its work
+is done in a thread of its own, never in one of those that Airflow's endpoints share. It is given a time (see
 ``ClickHouse``), and its queries are ended when its client is gone.
 """
 

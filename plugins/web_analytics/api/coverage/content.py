@@ -190,8 +190,9 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
         }
     volumes = VOLUMES.find(clickhouse, settings, closed, enabled, known)
     low: dict[int, list[LowDay]] = {}
-    for each in (each for day in volumes for each in day.low):
-        low.setdefault(each.team_id, []).append(each)
+    for volume in volumes:
+        for each in volume.low:
+            low.setdefault(each.team_id, []).append(each)
     return {
         "date_start": view.days.start.isoformat(),
         "date_end": view.days.end.isoformat(),
