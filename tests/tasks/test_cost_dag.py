@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -96,6 +97,9 @@ def test_the_estimate_learns_from_what_builds_took(missing, run_dag, days, caplo
     first = decision(missing)["estimates"]
     assert all(each["rows"] > 0 and each["bytes"] is None and each["seconds"] is None for each in first)
     assert "Estimated and real cost" in caplog.text
+    query_ids = re.findall(r" query_id (\S+)", caplog.text)
+    assert len(query_ids) > 20
+    assert len(set(query_ids)) == len(query_ids), "two queries of one task have one id"
 
     run_dag(DAG, {"max_partitions": 2})
     second = decision(missing)["estimates"]

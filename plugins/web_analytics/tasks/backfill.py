@@ -148,58 +148,58 @@ def decide_run(detected: dict[str, Any]) -> dict[str, Any]:
     decision = decide(gaps, detector.rule_of(conf, settings, _scope(detected), now, asked), now)
     sizes: dict[date, int] = {}
     estimates: dict[date, Cost] = {}
-    if decision.backfill:
-        with open_clickhouse(settings, task) as clickhouse:
+    # One connection for all of it: a second one would give its first query the id that a query has had already.
+    with open_clickhouse(settings, task) as clickhouse:
+        if decision.backfill:
             sizes = _sizes(clickhouse, settings, conf, detected, decision.dates)
             estimates = cost.estimated(sizes, cost.earlier_builds(clickhouse, now))
-        decision = within_budget(decision, estimates, conf.max_rows)
-    chosen = total([estimates[day] for day in decision.dates])
-    asks = not conf.dry_run and needs_approval(chosen, settings.approve_above_rows)
-    decided = {
-        **decision.to_json(),
-        "dry_run": conf.dry_run,
-        "plan_id": detected["plan_id"],
-        "date_start": detected["date_start"],
-        "date_end": detected["date_end"],
-        "states": detected["states"],
-        "teams": detected["teams"],
-        "team_ids": list(conf.team_ids)[:TEAMS_IN_LOG],
-        "missing_by_table": _missing_by_table(gaps),
-        "min_missing_partitions": conf.min_missing_partitions,
-        "max_rows": conf.max_rows,
-        "estimates": [
-            {"date": day.isoformat(), "source_rows": sizes[day], **asdict(estimates[day])}
-            for day in decision.dates
-        ],
-        "asks": "",
-    }
-    if asks:
-        decided |= _question(settings, decided, chosen)
-    log.info(
-        "Decision: %s. %s. Dates: %s.",
-        "backfill" if decision.backfill else "skip",
-        decision.reason,
-        ", ".join(decided["dates"]) or "none",
-    )
-    if decision.backfill:
-        log.info("Estimated: %s.", in_words(chosen))
-        if conf.dry_run and needs_approval(chosen, settings.approve_above_rows):
-            log.info(
-                "A person would have to approve this: above %s rows.", f"{settings.approve_above_rows:,}"
-            )
-    if decision.remark and not conf.dry_run:
-        failures.remark(decision.remark)
-    if not conf.dry_run:
-        with open_clickhouse(settings, task) as clickhouse:
-            history.append(
-                clickhouse,
-                task,
-                kind="decision",
-                status="backfill" if decision.backfill else "skip",
-                reason=decided["reason"],
-                team_count=detected["teams"],
-                details=decided,
-            )
+            decision = within_budget(decision, estimates, conf.max_rows)
+        chosen = total([estimates[day] for day in decision.dates])
+        needs_answer = needs_approval(chosen, settings.approve_above_rows)
+        decided = {
+            **decision.to_json(),
+            "dry_run": conf.dry_run,
+            "plan_id": detected["plan_id"],
+            "date_start": detected["date_start"],
+            "date_end": detected["date_end"],
+            "states": detected["states"],
+            "teams": detected["teams"],
+            "team_ids": list(conf.team_ids)[:TEAMS_IN_LOG],
+            "missing_by_table": _missing_by_table(gaps),
+            "min_missing_partitions": conf.min_missing_partitions,
+            "max_rows": conf.max_rows,
+            "estimates": [
+                {"date": day.isoformat(), "source_rows": sizes[day], **asdict(estimates[day])}
+                for day in decision.dates
+            ],
+            "asks": "",
+        }
+        if needs_answer and not conf.dry_run:
+            decided |= _question(settings, decided, chosen)
+        log.info(
+            "Decision: %s. %s. Dates: %s.",
+            "backfill" if decision.backfill else "skip",
+            decision.reason,
+            ", ".join(decided["dates"]) or "none",
+        )
+        if decision.backfill:
+            log.info("Estimated: %s.", in_words(chosen))
+        if conf.dry_run:
+            if needs_answer:
+                bound = f"{settings.approve_above_rows:,}"
+                log.info("A person would have to approve this: above %s rows.", bound)
+            return decided
+        if decision.remark:
+            failures.remark(decision.remark)
+        history.append(
+            clickhouse,
+            task,
+            kind="decision",
+            status="backfill" if decision.backfill else "skip",
+            reason=decided["reason"],
+            team_count=detected["teams"],
+            details=decided,
+        )
     return decided
 
 
