@@ -13,26 +13,27 @@ TEAMS = 1_000
 
 
 def measure(clickhouse, pid: int, day: date, rounds: int) -> dict[str, float]:
-    """Medians of assembling the day, comparing it and replacing the partition; the rows lie in a fresh table."""
+    """Medians of counting what is there, replacing the partition and comparing it; the rows lie in a fresh table."""
     from web_analytics.build import locks, steps
     from web_analytics.build.locks import Owner, Try
-    from web_analytics.tables import STATS
+    from web_analytics.tables import BUILT_TABLES, STATS
 
     lock = locks.acquire(clickhouse, day, Owner("benchmark", "publish"))
     made = Try.new(lock, "publish", 1)
-    fresh = made.table("fresh_stats")
+    fresh = {table: made.table(steps.fresh_thing(table)) for table in BUILT_TABLES}
     steps.create_teams(clickhouse, made.table("teams"), range(1, TEAMS + 1))
-    steps.create_like_target(clickhouse, fresh, STATS)
+    for table, name in fresh.items():
+        steps.create_like_target(clickhouse, name, table)
     clickhouse.run(
         "benchmarks/fill_fresh_rows",
         {"date_start": day, "row_count": ROWS, "teams": TEAMS},
-        {"fresh": fresh},
+        {"fresh": fresh[STATS]},
     )
     cpu, wall = [], []
     for _ in range(rounds):
         before, started = process_usage(pid)[0], time.monotonic()
-        published = steps.Day(made, steps.Staged.of(made), {STATS: fresh})
-        assembled = {STATS: steps.assemble(clickhouse, published, STATS)}
+        published = steps.Day(made, steps.Staged.of(made), fresh)
+        assembled = steps.assemble(clickhouse, published)
         steps.replace_partition(clickhouse, lock, STATS, assembled[STATS])
         steps.compare_published(clickhouse, published, assembled)
         wall.append(time.monotonic() - started)

@@ -73,21 +73,18 @@ from web_analytics.wiring.params import params_of
 )
 def web_analytics_backfill():
     @task(outlets=[TEAM_SELECTION_ASSET, TEAM_ENABLED_ALIAS])
-    def resolve_teams():
-        from web_analytics.tasks import backfill
-
-        selected = backfill.resolve_teams()
-        outlet_events = get_current_context()["outlet_events"]
-        outlet_events[TEAM_SELECTION_ASSET].extra = selected
-        if selected["waiting"]:
-            outlet_events[TEAM_ENABLED_ALIAS].add(TEAM_ENABLED_ASSET, extra={"waiting": selected["waiting"]})
-        return selected
-
-    @task(inlets=[TEAM_SELECTION_ASSET])
     def detect():
         from web_analytics.tasks import backfill
 
-        return backfill.detect(get_current_context().get("logical_date"))
+        context = get_current_context()
+        detected = backfill.detect(context.get("logical_date"))
+        selected = detected["selected"]
+        context["outlet_events"][TEAM_SELECTION_ASSET].extra = selected
+        if selected["waiting"]:
+            context["outlet_events"][TEAM_ENABLED_ALIAS].add(
+                TEAM_ENABLED_ASSET, extra={"waiting": selected["waiting"]}
+            )
+        return detected
 
     @task.branch(outlets=[DECISION_ASSET])
     def decide(detected):
@@ -126,14 +123,12 @@ def web_analytics_backfill():
         decided = runtime.result_of("decide", "decision")
         return backfill.summarise(decided, runtime.result_of("approve", ANSWER))
 
-    teams = resolve_teams()
     detected = detect()
     branch = decide(detected)
     decision = branch["decision"]
     skipped = skip_backfill(decision)
     planned = plan(detected, decision)
     built = build_dates(planned, stage_date)
-    teams >> detected
     branch >> [skipped, planned]
     if cost_is_approved():
         approve = RecordedApprovalOperator(

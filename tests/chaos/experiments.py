@@ -50,7 +50,7 @@ def _two_runs_at_once(rng: random.Random) -> Scenario:
     pause = {
         "id": "pause",
         "action": "delay",
-        "statement": "^build/compare_clone$",
+        "statement": "^build/record_in_ledger$",
         "seconds": rng.uniform(0.5, 1.5),
         "times": 100,
     }

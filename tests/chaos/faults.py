@@ -15,7 +15,7 @@ STAGE = r"^build/(create|fill)"
 PUBLISH = r"^build/(attach|delete|replace|rename|record|compare|renew_lock)"
 INSERT_SELECTS = r"^backfill/(fill_sessions|insert_)"
 ALL_INSERT_SELECTS = r"^(build/(fill|insert|record)|detection/insert_plan|build/renew_lock)"
-RELEASE = r"^build/(list_build_tables|list_locked_dates|drop_tables)"
+RELEASE = r"^build/(list_locked_dates|drop_tables)"
 AIMS = (STAGE, PUBLISH, RELEASE, r"^detection/|^teams/|^tasks/", "")
 
 KINDS = (

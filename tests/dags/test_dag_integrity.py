@@ -266,7 +266,7 @@ def test_the_summary_runs_whatever_became_of_the_dates(backfill):
 
 def test_the_branch_leads_to_the_plan_or_to_the_skip(backfill):
     assert {"plan", "skip_backfill"} <= backfill.get_task("decide").downstream_task_ids
-    assert [task.task_id for task in backfill.roots] == ["resolve_teams"]
+    assert [task.task_id for task in backfill.roots] == ["detect"]
 
 
 def test_each_mapped_task_shows_its_date(backfill):
@@ -281,7 +281,7 @@ def test_published_dates_and_decisions_are_asset_events(backfill):
     assert outlets == {
         "build_date.publish": {table.name for table in BUILT_TABLES},
         "decide": {"web_analytics_backfill_decision"},
-        "resolve_teams": {"web_analytics_team_selection", "web_analytics_team_waits"},
+        "detect": {"web_analytics_team_selection", "web_analytics_team_waits"},
     }
 
 

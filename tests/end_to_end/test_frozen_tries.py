@@ -12,6 +12,8 @@ import pytest
 from benchmarks.live_airflow import LiveAirflow, wait_for
 from tests.chaos.servers import FaultyClickHouse
 from tests.support import Source, differences_from_oracle, leftovers, set_up
+from web_analytics.build.steps import build_partition
+from web_analytics.settings import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +70,10 @@ def test_a_try_that_wakes_up_beside_its_successor_changes_nothing(
     airflow, faulty, frozen_source, days, age, task_id, frozen_after, thawed_after
 ):
     day = days(3)[age]
+    # Of another team rows are kept, so that the day is put together in a clone.
+    frozen_source.enable(3)
+    frozen_source.visits([3], [day])
+    build_partition(frozen_source.clickhouse, Settings.load(), day, [3])
     frozen_source.enable(1, 2)
     frozen_source.visits([1, 2], [day])
     nth = 2 if frozen_after == thawed_after else 1

@@ -22,13 +22,13 @@ ONCE_FOUND = (
     # an empty day was dropped in place
     "empty/build/publish:replace_partition:frozen/takeover",
     # a takeover that broke off did not fence
-    "full/build/publish:replace_partition:frozen/deletion/lock:read_lock.2:killed/intruder-again",
+    "full/build/publish:replace_partition:frozen/deletion/lock:list_tables_of_date.2:killed/intruder-again",
     # the same, with a lost answer
     "full/build/publish:replace_partition:frozen/deletion/lock:create_lock:lost/intruder-first",
     # what was deleted and proved was built again
-    "full/build/stage:read_lock:frozen/waiting-deletion",
+    "full/build/stage:list_tables_of_date:frozen/waiting-deletion",
     # a publish that was repeated broke off between two replacements
-    "moving/build/publish:summarise_sessions:killed/retry/publish:replace_partition.2:killed/intruder-last",
+    "moving/build/publish:insert_log:killed/retry/publish:replace_partition.2:killed/intruder-last",
     # a validation read one table before a publishing and the other after it
     "moving/watch/validate:stored_measures.2:frozen/takeover",
     # a team was deleted after the validation had chosen it

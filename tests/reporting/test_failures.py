@@ -41,7 +41,7 @@ def failure_of(dag_id, run_id, task_id):
 @pytest.mark.parametrize(
     ("dag_id", "conf", "last", "cause"),
     [
-        (BACKFILL, {"team_ids": [99]}, "summarise", "No decision was made. resolve_teams: "),
+        (BACKFILL, {"team_ids": [99]}, "summarise", "No decision was made. detect: "),
         (VALIDATE, {"team_id": 99}, "report", "No day was checked. choose_days: "),
     ],
 )

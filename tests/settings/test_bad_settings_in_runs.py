@@ -42,8 +42,8 @@ def test_a_bad_variable_stops_the_first_task_before_any_query(source, run_dag, d
     run = run_dag(DAG)
 
     assert run.state == "failed"
-    assert run.states["resolve_teams"] == ["failed"]
-    assert run.states["detect"] == ["upstream_failed"]
+    assert run.states["detect"] == ["failed"]
+    assert run.states["decide"] == ["upstream_failed"]
     output = "".join(capfd.readouterr())
     assert "WEB_ANALYTICS_BUCKET_MINUTES is '7'; accepted: 60, 30 or 15." in output
     assert statements_of_tasks(source.clickhouse) == []
@@ -54,7 +54,7 @@ def test_a_bad_conf_stops_the_first_task_before_any_query(source, run_dag, capfd
     before = fingerprint(source.clickhouse)
     run = run_dag(DAG, {"date_start": "2026-01-02", "date_end": "2026-01-01"})
     assert run.state == "failed"
-    assert run.states["resolve_teams"] == ["failed"]
+    assert run.states["detect"] == ["failed"]
     sentence = "date_end is '2026-01-01'; accepted: 1 to 365 days after date_start 2026-01-02"
     assert sentence in "".join(capfd.readouterr())
     assert statements_of_tasks(source.clickhouse) == []

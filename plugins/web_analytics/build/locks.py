@@ -11,6 +11,7 @@ Whoever was declared dead can wake up and go on with its next statement. Only a 
 - Whoever holds a lock drops the tables of all other tokens before anything else, also when it only continues.
 - A try that continues what another step has made takes it over by renaming it (:func:`begin`). An older try then knows
   it by a name that is gone, and whatever the older try had made of it already is dropped after that.
+- The first try of an insert takes nothing over and has no older one: it begins without asking.
 - Tables are listed first, then it is made sure that the lock is still held and no newer try has begun, and only then
   they are dropped, by their names: a try that slept in between cannot drop what its successor has made.
 """
@@ -22,7 +23,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import Enum
 
@@ -71,11 +72,13 @@ class Lock:
     """A lock as its owner knows it.
 
     :ivar token: names the tables of the build that is under way.
+    :ivar is_new: whether who asked for it has just made it, so that nobody can have begun anything under it before.
     """
 
     partition_date: date
     owner: Owner
     token: str
+    is_new: bool = field(default=False, compare=False)
 
     @property
     def table(self) -> str:
@@ -193,26 +196,46 @@ def _build_prefix(partition_date: date) -> str:
     return f"web_analytics_build_{partition_id(partition_date)}_"
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What there is of a date.
+
+    :ivar held: the lock, after all takeovers; None where there is none.
+    :ivar dangling: takeover markers that lead from no lock to nobody.
+    :ivar tables: the per-run tables of all its builds.
+    """
+
+    held: HeldLock | None
+    dangling: list[str]
+    tables: list[str]
+
+    def tables_of(self, lock: Lock) -> list[str]:
+        return [name for name in self.tables if name.startswith(lock.table_prefix)]
+
+
 def find(clickhouse: ClickHouse, partition_date: date) -> HeldLock | None:
     """Who holds the lock of a date, after all takeovers; None where there is no lock."""
-    return _read(clickhouse, partition_date)[0]
+    return _look(clickhouse, partition_date).held
 
 
-def _read(clickhouse: ClickHouse, partition_date: date) -> tuple[HeldLock | None, list[str]]:
-    """The lock of a date, and the takeover markers that lead from no lock to nobody."""
-    prefix = _takeover_prefix(partition_date)
+def _look(clickhouse: ClickHouse, partition_date: date) -> _Found:
+    prefixes = {
+        "takeover_prefix": _takeover_prefix(partition_date),
+        "build_prefix": _build_prefix(partition_date),
+    }
     rows = clickhouse.query(
-        "build/read_lock", {"lock_table": lock_table(partition_date), "takeover_prefix": prefix}
+        "build/list_tables_of_date", {"lock_table": lock_table(partition_date), **prefixes}
     )
-    tables = {row["name"]: row for row in rows}
+    found = {row["name"]: row for row in rows}
+    tables = [name for name in found if name.startswith(prefixes["build_prefix"])]
     name, markers = lock_table(partition_date), []
     held = None
-    while row := tables.pop(name, None):
+    while row := found.pop(name, None):
         lock = Lock(partition_date, *_identity(row["comment"]))
         held = HeldLock(lock, row["created_at"], tuple(markers))
-        name = f"{prefix}{lock.token}"
+        name = f"{prefixes['takeover_prefix']}{lock.token}"
         markers.append(name)
-    return held, list(tables)
+    return _Found(held, [name for name in found if name not in tables], tables)
 
 
 def _identity(comment: str) -> tuple[Owner, str]:
@@ -235,13 +258,14 @@ def acquire(
         is abandoned at once.
     :raises LockHeld: another run holds it.
     """
-    held, dangling = _read(clickhouse, partition_date)
+    found = _look(clickhouse, partition_date)
+    held = found.held
     if held is None:
         lock = _create(clickhouse, lock_table(partition_date), partition_date, owner)
         if lock is None:  # somebody was faster
             return acquire(clickhouse, partition_date, owner, ttl=ttl, activity=activity)
         # What a release that was broken off left. They were there before this lock, so none of them is its heir's.
-        _drop(clickhouse, dangling)
+        _drop(clickhouse, found.dangling)
         _fence(clickhouse, lock)
         return lock
     if held.lock.owner == owner:
@@ -279,7 +303,7 @@ def acquire(
 
 
 def _create(clickhouse: ClickHouse, table: str, partition_date: date, owner: Owner) -> Lock | None:
-    lock = Lock(partition_date, owner, secrets.token_hex(6))
+    lock = Lock(partition_date, owner, secrets.token_hex(6), is_new=True)
     comment = json.dumps(
         {
             "deployment": owner.deployment,
@@ -308,11 +332,8 @@ def _fence(clickhouse: ClickHouse, lock: Lock) -> None:
     :raises LockLost: the lock is somebody else's by now; nothing was dropped that was made after that.
     """
     for _ in range(LOOKS):
-        of_others = [
-            name
-            for name in _tables_of(clickhouse, _build_prefix(lock.partition_date))
-            if not name.startswith(lock.table_prefix)
-        ]
+        found = _look(clickhouse, lock.partition_date)
+        of_others = sorted({*found.tables} - {*found.tables_of(lock)})
         if not of_others:
             return
         check_held(clickhouse, lock)
@@ -337,30 +358,35 @@ def begin(
     :raises LockLost: the lock is lost, a newer try has begun, or what is to be taken is gone.
     """
     made = Try.new(lock, step, task.try_number)
-    check_held(clickhouse, lock)
-    clickhouse.run(
-        "build/renew_lock",
-        {"token": lock.token, "step": step, "try_number": made.number, "try_token": made.token},
-        {"lock_table": lock.table},
-    )
-    own, is_first = clickhouse.repeat(lambda: _take(clickhouse, made, list(taken)))
+    if step == STAGE and lock.is_new:
+        return made, {}
+    is_first = made.number == 1 and step != STAGE
+    if not is_first:
+        check_held(clickhouse, lock)
+    if taken or not is_first:
+        clickhouse.run(
+            "build/renew_lock",
+            {"token": lock.token, "step": step, "try_number": made.number, "try_token": made.token},
+            {"lock_table": lock.table},
+        )
+    own, is_first = clickhouse.repeat(lambda: _take(clickhouse, made, list(taken), is_first))
     clickhouse.sync(*own.values())
-    if step == STAGE or not is_first:
+    if not is_first:
         _drop_older(clickhouse, made, set(own.values()))
     return made, own
 
 
-def _take(clickhouse: ClickHouse, made: Try, taken: list[str]) -> tuple[dict[str, str], bool]:
+def _take(clickhouse: ClickHouse, made: Try, taken: list[str], is_first: bool) -> tuple[dict[str, str], bool]:
     """Renames what is taken, wherever an older try of the step has taken it before.
 
-    :returns: the new names by what they hold, and whether no try of the step can have begun before.
+    :param is_first: whether no try of the step can have begun before.
+    :returns: the new names by what they hold, and whether that is still so.
     """
     own = {thing_of(table): made.table(thing_of(table)) for table in taken}
-    is_first = made.number == 1
     for _ in range(LOOKS if taken else 0):
         where = {thing_of(table): table for table in taken}
         if not is_first:
-            tables = _tables_of(clickhouse, made.lock.table_prefix)
+            tables = _look(clickhouse, made.lock.partition_date).tables_of(made.lock)
             for each in sorted(map(_made_by, tables), key=lambda each: each.number):
                 if each.step == made.step and each.thing in where:
                     if each.number > made.number:
@@ -393,7 +419,7 @@ def _drop_older(clickhouse: ClickHouse, made: Try, keep: set[str]) -> None:
     """Drops what older tries of this step have made; the first step begins everything anew."""
     tables = [
         each.table
-        for each in map(_made_by, _tables_of(clickhouse, made.lock.table_prefix))
+        for each in map(_made_by, _look(clickhouse, made.lock.partition_date).tables_of(made.lock))
         if each.table not in keep and (made.step in (STAGE, each.step))
     ]
     if not tables:
@@ -476,17 +502,15 @@ def release(clickhouse: ClickHouse, lock: Lock, staged: str = "") -> None:
     :param staged: the try of the first step that is over; nothing happens if a newer one has begun since. Empty for
         whatever there is.
     """
-    tables = _tables_of(clickhouse, lock.table_prefix)
-    held = find(clickhouse, lock.partition_date)
+    found = _look(clickhouse, lock.partition_date)
+    held = found.held
     is_held = held is not None and held.lock == lock
     if is_held and staged and _is_begun_again(clickhouse, lock, staged):
         log.info("%s: a newer try has begun; there is nothing to release.", lock.partition_date)
         return
-    _drop(clickhouse, tables)
-    if is_held:
-        # The lock first: without it, markers mean nothing, while without its marker it would be the old owner's.
-        for table in (lock.table, *held.markers):
-            _drop(clickhouse, [table])
+    # The lock before its markers: without it they mean nothing, while without its marker it would be the old owner's.
+    of_the_lock = (lock.table, *held.markers) if is_held else ()
+    _drop(clickhouse, [*found.tables_of(lock), *of_the_lock])
 
 
 def _is_begun_again(clickhouse: ClickHouse, lock: Lock, staged: str) -> bool:
@@ -534,10 +558,6 @@ def sweep(
         release(clickhouse, lock)
         cleared.append(partition_date)
     return Swept(cleared, in_use)
-
-
-def _tables_of(clickhouse: ClickHouse, prefix: str) -> list[str]:
-    return [row["name"] for row in clickhouse.query("build/list_build_tables", {"prefix": prefix})]
 
 
 def _drop(clickhouse: ClickHouse, tables: list[str]) -> None:

@@ -177,16 +177,15 @@ def stage(
     made = begin(clickhouse, settings, task, partition_date, activity)
     teams = sorted(set(team_ids))
 
-    def stage_anew() -> tuple[Try, Staged]:
+    def stage_anew() -> Try:
         anew = made.again()
         staged = Staged.of(anew)
         create_teams(clickhouse, staged.teams, teams)
         _fill_stage(clickhouse, settings, made.lock, staged)
-        return anew, staged
+        return anew
 
     with attempt(clickhouse, task, partition_date) as logged, owned(partition_date):
-        by, staged = clickhouse.repeat(stage_anew)
-        logged.details = _summary(clickhouse, staged)
+        by = clickhouse.repeat(stage_anew)
         logged.team_count = len(teams)
     return Build(made.lock, by.name)
 
@@ -256,12 +255,18 @@ def publish(
             Staged(own["teams"], handed_on.events, handed_on.repeated, handed_on.visits, handed_on.sessions),
             {table: own[fresh_thing(table)] for table in BUILT_TABLES},
         )
-        of_selected = _of_selected(clickhouse, day, selected)
-        if of_selected != day:
-            day = _staged_anew(clickhouse, settings, of_selected)
+        summarised, summary = day, _summary(clickhouse, day, selected)
+        if not_selected := summary.pop("left_out"):
+            log.info(
+                "%s: %d teams are no longer selected and left out.", day.lock.partition_date, not_selected
+            )
+            day = _staged_anew(clickhouse, settings, _of_selected(clickhouse, day, selected))
         day, left_out = _verified(clickhouse, settings, day)
         publish_day(clickhouse, task, day)
-        logged.details = {**_summary(clickhouse, day.staged), "build": day.publishing}
+        if day != summarised:
+            summary = _summary(clickhouse, day)
+            summary.pop("left_out")
+        logged.details = {**summary, "build": day.publishing}
         logged.team_count = logged.details["teams"]
         if left_out:
             raise VerificationFailed(
@@ -299,7 +304,7 @@ class Day:
 class Assembled:
     """A day as it will be published.
 
-    :ivar clone: the table that holds it; empty where the target neither has nor gets rows.
+    :ivar clone: the table of this try that holds it; empty where the target neither has nor gets rows.
     :ivar replaces: whether the target has rows now.
     """
 
@@ -315,7 +320,7 @@ def publish_day(clickhouse: ClickHouse, task: TaskIdentity, day: Day, recorded_a
 
     :param recorded_as: the build in the ledger; by default the name of this publishing.
     """
-    assembled = {table: assemble(clickhouse, day, table) for table in BUILT_TABLES}
+    assembled = assemble(clickhouse, day)
     build = day.publishing if recorded_as is None else recorded_as
     first_table, *other_tables = BUILT_TABLES
     record(clickhouse, task, day, first_table, build)
@@ -413,21 +418,20 @@ def _fill_stage(clickhouse: ClickHouse, settings: Settings, lock: Lock, staged: 
         "sessions": staged.sessions,
         "bucket_minutes": settings.bucket_minutes,
     }
-    people_are_merged = clickhouse.query("source/has_person_overrides")[0]["has_person_overrides"]
+    before = clickhouse.query("build/read_before_staging", {"source": settings.source})[0]
     clickhouse.run("build/create_events", names={"events": staged.events})
     clickhouse.run("build/create_repeated", names={"repeated": staged.repeated})
     clickhouse.run("build/create_visits", names={"visits": staged.visits})
     clickhouse.run("build/create_sessions", names={"sessions": staged.sessions})
-    read_at = source_activity.known_range(clickhouse, settings).scan_at
     clickhouse.run("build/fill_events", day_of(lock), names, heavy=True)
     clickhouse.run("build/fill_repeated", names=names, heavy=True)
-    day = DateRange(lock.partition_date, lock.partition_date + ONE_DAY)
-    source_activity.record_read(clickhouse, settings, day, read_at, names)
     clickhouse.run("build/fill_visits", names=names, heavy=True)
+    day = DateRange(lock.partition_date, lock.partition_date + ONE_DAY)
+    source_activity.record_read(clickhouse, settings, day, before["scan_at"], names)
     clickhouse.run(
         "build/fill_sessions",
         day_of(lock),
-        {**names, "has_person_overrides": bool(people_are_merged)},
+        {**names, "has_person_overrides": bool(before["has_person_overrides"])},
         heavy=True,
     )
 
@@ -441,22 +445,16 @@ def _fill_fresh(clickhouse: ClickHouse, staged: Staged, fresh: str, table: PreAg
     )
 
 
-def _of_selected(clickhouse: ClickHouse, day: Day, selected: Collection[int] | None) -> Day:
-    """The day with a list of those of its teams that are still selected; the same day where all are."""
-    if selected is None:
-        return day
-    now_selected = [teams_table(selected)]
-    names: sql.Names = {"build_teams": day.staged.teams}
-    left_out = clickhouse.query("build/count_left_out", names=names, external_tables=now_selected)[0]["teams"]
-    if not left_out:
-        return day
-    log.info("%s: %d teams are no longer selected and left out.", day.lock.partition_date, left_out)
+def _of_selected(clickhouse: ClickHouse, day: Day, selected: Collection[int]) -> Day:
+    """The day with a list of those of its teams that are still selected."""
 
     def list_anew() -> str:
         teams = day.made.again().table("selected")
         clickhouse.run("build/create_build_teams", names={"build_teams": teams})
         clickhouse.run(
-            "build/fill_selected_teams", names={**names, "selected": teams}, external_tables=now_selected
+            "build/fill_selected_teams",
+            names={"build_teams": day.staged.teams, "selected": teams},
+            external_tables=[teams_table(selected)],
         )
         return teams
 
@@ -583,36 +581,49 @@ def _source_differences(clickhouse: ClickHouse, settings: Settings, day: Day) ->
     )
 
 
-def assemble(clickhouse: ClickHouse, day: Day, table: PreAggregatedTable) -> Assembled:
+def assemble(clickhouse: ClickHouse, day: Day) -> dict[PreAggregatedTable, Assembled]:
     """Puts the day together as it will be published: the target's rows of other teams and the fresh rows."""
-    fresh = day.fresh[table]
+    clickhouse.sync(*(table.name for table in BUILT_TABLES))
+    stored = clickhouse.query(
+        "build/count_stored_rows",
+        day.day,
+        {
+            "targets": [table.name for table in BUILT_TABLES],
+            "fresh_tables": [day.fresh[table] for table in BUILT_TABLES],
+            "build_teams": day.staged.teams,
+        },
+    )
+    of_table = {row["table_name"]: row for row in stored}
+    return {table: _assemble_table(clickhouse, day, table, of_table[table.name]) for table in BUILT_TABLES}
 
-    def assemble_anew() -> Assembled:
-        clickhouse.sync(table.name)
+
+def _assemble_table(
+    clickhouse: ClickHouse, day: Day, table: PreAggregatedTable, stored: Mapping[str, int]
+) -> Assembled:
+    """:param stored: the rows that are kept, that are replaced, and that are fresh."""
+    fresh = day.fresh[table]
+    replaces = bool(stored["kept"] or stored["replaced"])
+    if not stored["kept"] and (stored["fresh"] or not replaces):
+        # The fresh rows are the day, or nothing was there and nothing comes.
+        return Assembled(fresh if stored["fresh"] else "", replaces)
+
+    def assemble_anew() -> str:
         clone = day.made.again().table(f"clone_{table.short_name}")
         create_like_target(clickhouse, clone, table)
-        stored = clickhouse.query(
-            "build/count_stored_rows",
-            day.day,
-            {"target": table.name, "build_teams": day.staged.teams, "fresh": fresh},
-        )[0]
         # A day of which no row remains is replaced by its own rows, all of them masked: a statement that names no
         # table of this try could not be fenced, and a day without parts cannot be replaced.
-        if stored["kept"] or (stored["replaced"] and not stored["fresh"]):
-            attach_partition(clickhouse, day.lock, clone, table.name)
-            # Masking rows costs as much as writing them: a day that is new, or new as a whole, has none to mask.
-            if stored["replaced"]:
-                clickhouse.run(
-                    "build/delete_build_teams", names={"clone": clone, "build_teams": day.staged.teams}
-                )
+        attach_partition(clickhouse, day.lock, clone, table.name)
+        # Masking rows costs as much as writing them: where all rows are of other teams, there are none to mask.
+        if stored["replaced"]:
+            clickhouse.run(
+                "build/delete_build_teams", names={"clone": clone, "build_teams": day.staged.teams}
+            )
         attach_partition(clickhouse, day.lock, clone, fresh)
-        is_there = stored["kept"] or stored["replaced"] or stored["fresh"]
-        return Assembled(clone if is_there else "", bool(stored["kept"] or stored["replaced"]))
+        return clone
 
-    assembled = clickhouse.repeat(assemble_anew)
-    if assembled.clone:
-        _compare_clone(clickhouse, day, table, assembled.clone)
-    return assembled
+    clone = clickhouse.repeat(assemble_anew)
+    _compare_clone(clickhouse, day, table, clone)
+    return Assembled(clone, replaces)
 
 
 def attach_partition(clickhouse: ClickHouse, lock: Lock, table: str, source_table: str) -> None:
@@ -752,7 +763,17 @@ def record(
     )
 
 
-def _summary(clickhouse: ClickHouse, staged: Staged) -> dict[str, Any]:
+def _summary(clickhouse: ClickHouse, day: Day, selected: Collection[int] | None = None) -> dict[str, int]:
+    """What is staged: teams, sessions and pageviews; and ``left_out``, the teams of the build that are not selected.
+
+    :param selected: None: all are.
+    """
     return clickhouse.query(
-        "build/summarise_sessions", names={"sessions": staged.sessions, "build_teams": staged.teams}
+        "build/summarise_sessions",
+        names={
+            "sessions": day.staged.sessions,
+            "build_teams": day.staged.teams,
+            "all_are_selected": selected is None,
+        },
+        external_tables=[] if selected is None else [teams_table(selected)],
     )[0]

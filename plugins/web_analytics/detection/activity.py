@@ -117,7 +117,7 @@ def record_read(
     """Records what a build has read of its day: whatever was kept of its teams and that day, this is what they have.
 
     :param read_at: names the reading, see :class:`KnownRange`; asked for before the source was read.
-    :param names: the build's tables: ``events``, ``repeated`` and ``build_teams``.
+    :param names: the build's tables: ``events``, ``repeated``, ``visits`` and ``build_teams``.
     """
     if is_kept(settings):
         clickhouse.run(

@@ -62,31 +62,13 @@ def _settings_and_conf() -> tuple[Settings, BackfillConf]:
     return settings, BackfillConf.parse(current_conf(), settings)
 
 
-def resolve_teams() -> dict[str, Any]:
-    """Checks settings and conf, then counts the teams that each selection strategy gives.
-
-    :returns: also how many teams are ``waiting`` for their first backfill; a dry run does not look.
-    """
-    settings, conf = _settings_and_conf()
-    with open_clickhouse(settings, current_task()) as clickhouse:
-        before = None if conf.dry_run else first_backfills.before_selection(clickhouse)
-        everyone = select_teams(clickhouse, settings)
-        selection = everyone.restricted_to(conf.team_ids)
-        waiting: Collection[int] = ()
-        if before:
-            waiting = first_backfills.look_and_mark(clickhouse, everyone.team_ids, before).pending
-    selection.log_counts()
-    log.info("%d teams are looked at.", len(selection))
-    if waiting:
-        log.info("%d teams wait for their first backfill; web_analytics_team_backfill is told.", len(waiting))
-    return {**selection.counts(), "waiting": len(waiting)}
-
-
 def detect(logical_date: datetime | None) -> dict[str, Any]:
-    """Finds the gaps of the run's range and stores them as its plan; a dry run stores nothing.
+    """Checks settings and conf, selects the teams, finds the gaps of the run's range and stores them as its plan; a dry run
+    stores nothing.
 
     :returns: dates and counts only: ``plan_id`` (None in a dry run), the range, the number of teams and one
-        row per (partition, table, state).
+        row per (partition, table, state); ``selected``: how many teams each selection strategy gives, and how many are
+        ``waiting`` for their first backfill, at which a dry run does not look.
     """
     settings, conf = _settings_and_conf()
     now = datetime.now(UTC)
@@ -94,7 +76,13 @@ def detect(logical_date: datetime | None) -> dict[str, Any]:
     plan_id = None if conf.dry_run else uuid.uuid4().hex
     days = {"date_start": scope.partitions.start, "date_end": scope.partitions.end}
     with open_clickhouse(settings, current_task(), **days) as clickhouse:
-        teams = select_teams(clickhouse, settings).restricted_to(conf.team_ids)
+        before = None if conf.dry_run else first_backfills.before_selection(clickhouse)
+        everyone = select_teams(clickhouse, settings)
+        teams = everyone.restricted_to(conf.team_ids)
+        teams.log_counts()
+        waiting: Collection[int] = ()
+        if before:
+            waiting = first_backfills.look_and_mark(clickhouse, everyone.team_ids, before).pending
         step_log.tell(teams=len(teams))
         if not scope.partitions or not teams:
             gaps = []
@@ -105,6 +93,8 @@ def detect(logical_date: datetime | None) -> dict[str, Any]:
         asked = detector.NOT_COUNTED
         if gaps and conf.priority == MOST_QUERIED:
             asked = detector.count_questions(clickhouse, settings, scope, teams.team_ids, plan_id, now)
+    if waiting:
+        log.info("%d teams wait for their first backfill; web_analytics_team_backfill is told.", len(waiting))
     log.info(
         "Looked at %d teams on %d dates from %s up to, not including, %s for %s.",
         len(teams),
@@ -122,6 +112,7 @@ def detect(logical_date: datetime | None) -> dict[str, Any]:
         "nightly": scope.nightly,
         "teams": len(teams),
         "questions": asked.to_json(),
+        "selected": {**teams.counts(), "waiting": len(waiting)},
         "gaps": [
             {
                 "partition_date": gap.partition_date.isoformat(),
