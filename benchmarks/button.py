@@ -16,7 +16,7 @@ BACKFILL = "web_analytics_backfill"
 FIRST_BACKFILL = "web_analytics_team_backfill"
 COVERAGE = "/web-analytics/coverage"
 # The pause of the page between two looks while a run is young (status.js).
-PAGE_PAUSE_SECONDS = 1.0
+PAGE_PAUSE_SECONDS = 0.5
 TABLES = ("stats", "bounces")
 LONGEST_SECONDS = 600
 

@@ -378,7 +378,7 @@ def _describe_costs(took: Sequence[dict[str, Any]]) -> str:
     sums = tuple(None if None in column else sum(column) for column in zip(*measured, strict=True))
     names = [*(row["partition_date"] for row in took), "total"]
     return text_table(
-        ("date", "rows estimated", "read", "MB estimated", "read", "seconds estimated", "real"),
+        ("date", "rows estimated", "rows read", "MB estimated", "MB read", "seconds estimated", "seconds"),
         [(name, *numbers) for name, numbers in zip(names, [*measured, sums], strict=True)],
     )
 

@@ -11,7 +11,7 @@ const FOLLOWED = [BACKFILL, TEAM_BACKFILL, VALIDATE];
 const WHILE_RUNNING_SECONDS = 4;
 // Of a run that has only just begun more often: its first date is built in seconds, and somebody waits for it.
 const AT_FIRST_SECONDS = 15;
-const PAUSE_AT_FIRST_SECONDS = 1;
+const PAUSE_AT_FIRST_SECONDS = 0.5;
 const OTHERWISE_SECONDS = 30;
 // The check runs every hour.
 const CHECK_HOURS = 2;
