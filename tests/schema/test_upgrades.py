@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -89,8 +90,11 @@ def test_tables_of_the_first_version_become_those_of_this_one(clickhouse, settin
     for table in ("web_pre_aggregated_stats", "web_pre_aggregated_bounces"):
         clickhouse.client.execute(f"ALTER TABLE {table} MODIFY COMMENT ''")
     clickhouse.client.execute(
-        "ALTER TABLE web_analytics_backfill_ledger DROP COLUMN source_events, MODIFY COLUMN build String"
+        "ALTER TABLE web_analytics_backfill_ledger DROP COLUMN source_events, DROP COLUMN first_built_at, "
+        "MODIFY COLUMN build String"
     )
+    built_at = at(date(2026, 3, 2), 26)
+    clickhouse.client.execute("INSERT INTO web_analytics_backfill_ledger (built_at) VALUES", [(built_at,)])
     clickhouse.client.execute(
         "ALTER TABLE web_analytics_backfill_log COMMENT COLUMN kind 'decision', COMMENT COLUMN status ''"
     )
@@ -100,6 +104,8 @@ def test_tables_of_the_first_version_become_those_of_this_one(clickhouse, settin
     clickhouse.client.execute("TRUNCATE TABLE web_analytics_schema_migrations")
     schema.create_tables(clickhouse)
     assert definitions(clickhouse) == fresh
+    firsts = clickhouse.client.execute("SELECT first_built_at FROM web_analytics_backfill_ledger")
+    assert firsts == [(built_at,)]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 -- Parameters: table_name, partition_date, build, dag_id, run_id, query_id.
 INSERT INTO web_analytics_backfill_ledger
     (table_name, partition_date, team_id, build, newest_ingested_at, source_events, source_fingerprint, pageviews, sessions,
-     row_count, built_at, dag_id, run_id, query_id)
+     row_count, built_at, first_built_at, dag_id, run_id, query_id)
 SELECT
     %(table_name)s, %(partition_date)s, teams.team_id, %(build)s, was_read.newest_ingested_at, was_read.source_events,
     was_read.source_fingerprint, stored.pageviews, stored.sessions, stored.row_count,
@@ -13,7 +13,11 @@ SELECT
             SELECT max(built_at)
             FROM web_analytics_backfill_ledger
             WHERE partition_date = %(partition_date)s AND table_name = %(table_name)s
-        ) + INTERVAL 1 MICROSECOND),
+        ) + INTERVAL 1 MICROSECOND) AS recorded_at,
+    multiIf(
+        earlier.first_built_at > toDateTime64(0, 6, 'UTC'), earlier.first_built_at,
+        %(build)s = '', toDateTime64(0, 6, 'UTC'),
+        recorded_at),
     %(dag_id)s, %(run_id)s, %(query_id)s
 FROM {{ build_teams }} AS teams
 LEFT JOIN
@@ -36,3 +40,10 @@ LEFT JOIN
     FROM {{ visits }}
     GROUP BY team_id
 ) AS was_read ON was_read.team_id = teams.team_id
+LEFT JOIN
+(
+    SELECT team_id, minIf(first_built_at, first_built_at > toDateTime64(0, 6, 'UTC')) AS first_built_at
+    FROM web_analytics_backfill_ledger
+    WHERE partition_date = %(partition_date)s AND table_name = %(table_name)s
+    GROUP BY team_id
+) AS earlier ON earlier.team_id = teams.team_id

@@ -15,6 +15,8 @@ CREATE TABLE IF NOT EXISTS web_analytics_backfill_ledger{{ lasting.on_cluster }}
     sessions UInt64,
     row_count UInt64,
     built_at DateTime64(6, 'UTC'),
+    first_built_at DateTime64(6, 'UTC') DEFAULT built_at
+        COMMENT 'when a build was recorded for the first time; 1970 where only a cleanup was',
     dag_id LowCardinality(String),
     run_id String,
     query_id String
