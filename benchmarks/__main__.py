@@ -92,6 +92,9 @@ def measure_teams(settings: Settings, today: date, quick: bool) -> dict[str, flo
             results |= detection_benchmark.measure(
                 clickhouse, server.pid, settings, teams, length, today, rounds=5
             )
+            results |= detection_benchmark.measure_service_level(
+                clickhouse, server.pid, settings, teams, length, today, rounds=5
+            )
             clickhouse.run("benchmarks/flush_logs")
             peak = clickhouse.query("benchmarks/peak_memory", {"statement": "detection/count_gaps"})
             results[f"detect_peak_mb_{teams // 1000}k_teams_{length}_days"] = peak[0]["megabytes"]

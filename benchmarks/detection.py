@@ -97,6 +97,24 @@ def measure(
     return results
 
 
+def measure_service_level(
+    clickhouse, pid: int, settings, teams: int, days: int, date_end: date, rounds: int
+) -> dict[str, float]:
+    """CPU and wall seconds of the server for the service level of 30 days, of so many days that are kept."""
+    from web_analytics.detection import service_level
+    from web_analytics.rules.partitions import DateRange
+    from web_analytics.rules.service_level import WINDOW_DAYS
+
+    asked = DateRange(date_end - timedelta(days=WINDOW_DAYS), date_end)
+    cpu, wall = _cost(
+        pid,
+        lambda: service_level.ask(clickhouse, settings, asked, range(teams), datetime.now(UTC)),
+        rounds,
+    )
+    size = f"{teams // 1000}k_teams_{days}_days"
+    return {f"service_level_cpu_s_{size}": cpu, f"service_level_wall_s_{size}": wall}
+
+
 def measure_on_events(
     clickhouse, pid: int, settings, days: int, date_end: date, rounds: int
 ) -> dict[str, float]:

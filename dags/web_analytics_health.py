@@ -5,8 +5,8 @@ One verdict on the pre-aggregation, once an hour: *ok*, *degraded* or *failing*,
 what to run. A failing verdict makes the run red. Changes nothing but its row in `web_analytics_backfill_log`.
 
 **What it looks at:** the oldest gap (and how long it has waited), how far the tables reach, failed attempts by error
-code, when `web_analytics_backfill` last decided, teams without data, locks and tables that builds left behind. The
-thresholds are the settings `WEB_ANALYTICS_HEALTH_*`.
+code, when `web_analytics_backfill` last decided, days that were late, teams without data, locks and tables that builds left
+behind. docs/operations.md has the thresholds.
 
 **Metrics** over `days` go to StatsD or OpenTelemetry as Airflow is configured, under `web_analytics.`; the names are
 in docs/operations.md. They are also in the log table, `kind = 'health'`, where the Grafana dashboard reads them.

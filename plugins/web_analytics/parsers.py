@@ -39,6 +39,17 @@ def whole_number(minimum: int, maximum: int | None = None) -> tuple[Callable[[st
     return parse, accepted
 
 
+def decimal(minimum: float, maximum: float) -> tuple[Callable[[str], float], str]:
+    """A number with or without decimal places."""
+
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or not minimum <= float(text) <= maximum:
+            raise ValueError
+        return float(text)
+
+    return parse, f"a number from {minimum:g} to {maximum:g}"
+
+
 def boolean(text: str) -> bool:
     return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]
 

@@ -350,6 +350,19 @@ class Settings:
         parsers.whole_number(1, 7 * 24 * 60),
         "a run of the backfill that takes longer is reported as late; read when the DAG file is parsed",
     )
+    service_level_hours: int = _setting(
+        "SERVICE_LEVEL_HOURS",
+        "6",
+        parsers.whole_number(0, 7 * 24),
+        "hours after its end until which a team's day has to be complete in both tables; 0, or no longer than "
+        "WEB_ANALYTICS_BACKFILL_SETTLING_MINUTES: there is no service level",
+    )
+    service_level_objective: float = _setting(
+        "SERVICE_LEVEL_OBJECTIVE",
+        "99",
+        parsers.decimal(50, 99.99),
+        "percent of the days of teams over 30 days that have to be; the others are the error budget",
+    )
     alert_slack_conn_id: str = _setting(
         "ALERT_SLACK_CONN_ID", "", _OPTIONAL_CONNECTION, "Slack webhook to which messages go"
     )

@@ -163,6 +163,8 @@ SAMPLE_VALUES = {
     "fallen_percent": 80,
     "min_teams": 10,
     "least_percent": 10,
+    "hours": 6,
+    "known_until": datetime.date(2026, 1, 2),
 }
 PARAMETER = re.compile(r"%\((\w+)\)s")
 

@@ -12,6 +12,7 @@ from web_analytics.rules.decision import GapCount
 from web_analytics.rules.gaps import fill_command
 from web_analytics.rules.low_volume import DAYS_TOLD, DayVolume
 from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_at, day_end
+from web_analytics.rules.service_level import ServiceLevel
 from web_analytics.rules.states import COMPLETE, GAP_KINDS, INCONSISTENT, MISSING, ORPHAN, STALE
 from web_analytics.tables import TABLES
 
@@ -85,6 +86,7 @@ class Measured:
     :ivar last_decision_at: when the last scheduled or manual run decided; None if there was none.
     :ivar leftovers: dates with locks or per-run tables that no active run owns.
     :ivar volumes: what is said of the pageviews of days, the newest day first.
+    :ivar service_level: what became of the objective; None where there is none.
     :ivar settling: until when a day that has ended is open.
     :ivar activity_lag_hours: since when the source was not looked at for the kept activity; None where none is kept.
     """
@@ -101,6 +103,7 @@ class Measured:
     leftovers: tuple[str, ...] = ()
     activity_lag_hours: float | None = None
     volumes: tuple[DayVolume, ...] = ()
+    service_level: ServiceLevel | None = None
     settling: timedelta = timedelta()
     days: int = 7
     suffix: str = ""
@@ -196,6 +199,7 @@ def judge(measured: Measured, thresholds: Thresholds, now: datetime) -> Health:
         *_freshness(measured, thresholds, now),
         *_attempts(measured, thresholds),
         *_decisions(measured, now),
+        *_service_level(measured),
         *_volumes(measured),
         *_rest(measured),
     ]
@@ -278,6 +282,14 @@ def _decisions(measured: Measured, now: datetime) -> list[Reason]:
     hours = waited.total_seconds() / 3600
     text = f"web_analytics_backfill last decided {hours:.0f} h ago: {check}"
     return [Reason(severity, text, measured.last_decision_at)]
+
+
+def _service_level(measured: Measured) -> list[Reason]:
+    level = measured.service_level
+    if level is None or not level.is_burning:
+        return []
+    command = trigger_command("web_analytics_diagnostics", suffix=measured.suffix)
+    return [Reason(DEGRADED, level.sentence, level.burning_since, command)]
 
 
 def _volumes(measured: Measured) -> list[Reason]:

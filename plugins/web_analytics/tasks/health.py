@@ -13,7 +13,7 @@ from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.conf import HealthConf
-from web_analytics.detection import activity, detector, low_volume
+from web_analytics.detection import activity, detector, low_volume, service_level
 from web_analytics.detection.detector import DetectionScope
 from web_analytics.regions import region_suffix
 from web_analytics.reporting import alerts, metrics
@@ -21,6 +21,7 @@ from web_analytics.rules import health
 from web_analytics.rules.decision import GapCount
 from web_analytics.rules.health import FAILING, Health, Measured
 from web_analytics.rules.partitions import DateRange, closed_part, lookback
+from web_analytics.rules.service_level import rounded_down
 from web_analytics.rules.states import COMPLETE, GAP_KINDS
 from web_analytics.settings import Settings
 from web_analytics.tasks.runtime import current_conf, current_task, open_clickhouse, run_activity
@@ -69,6 +70,7 @@ def check_health() -> dict[str, Any]:
                 for each in measured.failures
             ],
             "leftovers": list(measured.leftovers),
+            "service_level": measured.service_level and measured.service_level.to_json(),
         }
         unsent = None
         try:
@@ -137,6 +139,7 @@ def measure(
         leftovers=tuple(day.isoformat() for day in leftovers(clickhouse, settings, now)),
         activity_lag_hours=_hours(known.scanned_at, now) if activity.is_kept(settings) else None,
         volumes=tuple(volumes),
+        service_level=service_level.measure(clickhouse, settings, teams.team_ids, known, now),
         settling=settings.settling,
         days=days,
         suffix=region_suffix(),
@@ -162,6 +165,10 @@ def measure(
     if volumes:
         numbers["low_volume_team_days"] = sum(len(each.low) for each in volumes)
         numbers["fallen_teams_percent"] = _percent(volumes[0].fallen, volumes[0].judged)
+    if level := measured.service_level:
+        numbers["service_level_percent"] = rounded_down(level.percent)
+        numbers["error_budget_left_percent"] = rounded_down(level.budget_left_percent)
+        numbers["burn_rate"] = rounded_down(level.burn_rate)
     for table, percent in covered.percent.items():
         numbers[f"coverage_percent.{table}"] = percent
     for name in ("p50", "p95", "worst"):
