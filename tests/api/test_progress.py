@@ -90,6 +90,15 @@ def test_the_newest_verdict_is_told(status, source):
     )
 
 
+@pytest.mark.parametrize("level", [None, {"percent": 99.4, "budget_left_percent": 40.0}])
+def test_the_service_level_is_what_the_newest_check_has_found(status, source, level):
+    task = TaskIdentity("web_analytics_health", "r")
+    history.append(source.clickhouse, task, kind="health", status="ok")
+    assert status()["health"]["service_level"] is None
+    history.append(source.clickhouse, task, kind="health", status="ok", details={"service_level": level})
+    assert status()["health"]["service_level"] == level
+
+
 def test_a_build_is_followed_date_by_date(status, source, days):
     three = days(3)
     decide(source, "r", three)

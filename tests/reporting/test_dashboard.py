@@ -8,10 +8,14 @@ import re
 import pytest
 
 from tests.conftest import CHECKOUT
+from tests.support import at
 from web_analytics.build import steps
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
+from web_analytics.detection import activity
+from web_analytics.rules.partitions import ONE_DAY, DateRange
+from web_analytics.tables import TABLES
 
 DASHBOARD = json.loads((CHECKOUT / "docs" / "grafana" / "web_analytics.json").read_text())
 PANELS = DASHBOARD["panels"]
@@ -34,6 +38,14 @@ def used(source, settings, run_dag, days):
     source.enable(1)
     source.visits([1], days(1), per_day=1)
     steps.build_partition(source.clickhouse, settings, days(1)[0], [1])
+    # An earlier day was on time.
+    earlier = days(3)[2]
+    source.visits([1], [earlier], per_day=1)
+    activity.refresh(source.clickhouse, settings, DateRange(earlier, earlier + ONE_DAY))
+    source.clickhouse.client.execute(
+        "INSERT INTO web_analytics_backfill_ledger (team_id, partition_date, table_name, built_at) VALUES",
+        [(1, day, table.name, at(day, 26)) for table in TABLES for day in (earlier - ONE_DAY, earlier)],
+    )
     task = TaskIdentity("web_analytics_backfill", "some run", "decide")
     history.append(source.clickhouse, task, kind="decision", status="skip", reason="why not")
     history.append(

@@ -5,6 +5,7 @@ Told by what the builds leave in ClickHouse: log, locks, ledger. Which runs are 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median
@@ -30,7 +31,7 @@ def read_status(clickhouse: ClickHouse, settings: Settings, dag_suffix: str, now
     """What the head of the page tells; in ISO 8601, and None where there is nothing to tell.
 
     :param dag_suffix: of the region's DAGs.
-    :returns: ``health``, the decisions ``scheduled`` and ``newest``, the newest ``builds`` with their progress, and
+    :returns: ``health`` (with its ``service_level``, or None), the decisions ``scheduled`` and ``newest``, the newest ``builds`` with their progress, and
         ``locks``: which run is building which date.
     """
     decisions = clickhouse.query("api/last_decisions", {"dag_id": BACKFILL + dag_suffix})
@@ -41,7 +42,7 @@ def read_status(clickhouse: ClickHouse, settings: Settings, dag_suffix: str, now
     told = [_decision(row) for row in decisions]
     return {
         "now": now.isoformat(),
-        "health": {**checks[0], "logged_at": instant(checks[0]["logged_at"])} if checks else None,
+        "health": _health(checks[0]) if checks else None,
         "scheduled": next((each for each in told if each["is_scheduled"]), None),
         "newest": max(told, key=lambda each: each["logged_at"], default=None),
         "builds": [
@@ -63,6 +64,11 @@ def read_status(clickhouse: ClickHouse, settings: Settings, dag_suffix: str, now
         "locks": [{**_public_lock(lock), "date": lock["partition_date"].isoformat()} for lock in locks],
         "seconds_per_date": usual,
     }
+
+
+def _health(row: Row) -> dict[str, Any]:
+    level = json.loads(row["service_level"] or "null")
+    return {**row, "logged_at": instant(row["logged_at"]), "service_level": level}
 
 
 def _decision(row: Row) -> dict[str, Any]:

@@ -128,6 +128,9 @@ export class Status {
     }
     if (this.told) {
       parts.push(line("health", "Health", ...healthOf(this.told.health)));
+      if (this.told.health?.service_level) {
+        parts.push(line("service-level", "On time", ...serviceLevelOf(this.told.health.service_level)));
+      }
       parts.push(line("scheduled", "Last scheduled run", ...decisionOf(this.told.scheduled)));
       const { newest, scheduled } = this.told;
       if (newest && newest.run_id !== scheduled?.run_id) {
@@ -245,6 +248,16 @@ function healthOf(health) {
     isOld ? " (it has not been checked since)" : "",
     health.status === "ok" ? ". " : `: ${health.reason}. `,
     runLink(health.dag_id, health.run_id, "The check"),
+  ];
+}
+
+function serviceLevelOf(level) {
+  const left = level.budget_left_percent;
+  return [
+    element("strong", { class: left < 0 ? "bad" : "good" }, `${level.percent} % of days`),
+    ` within ${plural(level.hours, "hour")} of their end, in ${plural(level.days, "day")}; error budget `,
+    left < 0 ? "used up" : `${Math.floor(left)} % left`,
+    ` (objective ${level.objective} %).`,
   ];
 }
 
