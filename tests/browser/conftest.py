@@ -45,6 +45,7 @@ def browser_source(clickhouse_server, airflow_database):
     from web_analytics.clickhouse import history
     from web_analytics.clickhouse.connection import ClickHouse
     from web_analytics.clickhouse.history import TaskIdentity
+    from web_analytics.rules.service_level import DayCount, ServiceLevel
     from web_analytics.settings import Settings
 
     Client(clickhouse_server.host, port=clickhouse_server.port).execute(f"CREATE DATABASE {DATABASE}")
@@ -67,6 +68,13 @@ def browser_source(clickhouse_server, airflow_database):
             kind="decision",
             status="skip",
             reason=f"2 missing partitions stay below the threshold 3 {HOSTILE}",
+        )
+        history.append(
+            connection,
+            TaskIdentity("web_analytics_health", "some check"),
+            kind="health",
+            status="ok",
+            details={"service_level": ServiceLevel(6, 99.0, (DayCount(days[0], 1000, 6),)).to_json()},
         )
         yield source
 

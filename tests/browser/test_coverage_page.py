@@ -365,6 +365,14 @@ def test_it_says_that_the_backfill_is_paused(log_in, airflow):
         airflow.unpause("web_analytics_backfill")
 
 
+def test_the_service_level_of_the_newest_check_is_in_the_head(log_in, airflow):
+    frame = open_from_navigation(log_in("vera"))
+    expect(frame.locator("#status-service-level")).to_have_text(
+        "99.4 % of days within 6 hours of their end, in 1 day; error budget 40 % left (objective 99 %)."
+    )
+    expect(frame.locator("#status-service-level strong")).to_have_class("good")
+
+
 def test_the_address_keeps_what_is_shown(log_in, airflow):
     page = log_in("vera")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.documentation.commands import blocks
 from tests.tasks.test_health_dag import checks
 from web_analytics.build import steps
 from web_analytics.clickhouse import history
@@ -14,6 +15,7 @@ from web_analytics.detection import activity
 from web_analytics.reporting import metrics
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.rules.service_level import deadline
+from web_analytics.tables import BOUNCES
 
 DAG = "web_analytics_health"
 TEAMS = [1, 2, 3, 4]
@@ -52,7 +54,7 @@ def test_late_days_are_told_and_those_before_the_first_build_are_not(built, run_
 
     # All were built at two in the night, but of team 3 the second table in the afternoon.
     built_first(built, 2, "true")
-    built_first(built, 13, "team_id = 3 AND table_name = 'web_pre_aggregated_bounces'")
+    built_first(built, 13, f"team_id = 3 AND table_name = '{BOUNCES.name}'")
     assert run_dag(DAG).state == "success"
     status, reason, details = checks(built.clickhouse)[-1]
     due = [day for day in days(3) if deadline(day, 6) <= datetime.now(UTC)]
@@ -68,3 +70,8 @@ def test_late_days_are_told_and_those_before_the_first_build_are_not(built, run_
         "error_budget_left_percent": -2400.0,
         "burn_rate": 25.0,
     }
+    [query] = [
+        block.text for block in blocks() if block.document == "docs/operations.md" and block.kind == "sql"
+    ]
+    found = built.clickhouse.client.execute(query)
+    assert [row[:3] for row in found] == [(day, BOUNCES.name, 1) for day in sorted(days(3))]
