@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 import uuid
@@ -30,8 +31,13 @@ MEASURES = {
 }
 
 
-def examples(count: int) -> hypothesis.settings:
-    """So many examples of a property, the same ones on every machine and however slow it is."""
+def examples(count: int, thorough: int = 0) -> hypothesis.settings:
+    """So many examples of a property, the same ones on every machine and however slow it is.
+
+    :param thorough: so many where THOROUGH is set, as `make test-slow` does for the tests with that mark.
+    """
+    if thorough and os.environ.get("THOROUGH"):
+        count = thorough
     return hypothesis.settings(
         max_examples=count,
         deadline=None,

@@ -226,9 +226,10 @@ def test_a_refresh_leaves_out_parts_without_new_rows(source, settings, days):
     assert done.rows_read < 20_000  # those of system.parts
 
 
+@pytest.mark.thorough
 # The first scan has seen nothing, so that the watermark is the beginning of time: the hour before it is in 2106.
 @example([(0, -1, 0, False), (1, 0, 0, False)], 1)
-@examples(20)
+@examples(8, thorough=40)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.integers(-20, 60), st.integers(0, 90), st.booleans()), max_size=12

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ def teams(draw) -> dict[int, dict[date, int]]:
     return found
 
 
+@pytest.mark.thorough
 @given(
     pageviews=teams(),
     known=st.sampled_from([FIRST, FIRST, FIRST + timedelta(days=20), DAYS.start - timedelta(days=30)]),
@@ -52,7 +54,7 @@ def teams(draw) -> dict[int, dict[date, int]]:
     muted=st.sets(st.integers(1, 24), max_size=3),
     days=st.integers(0, len(DAYS) - 1),
 )
-@examples(60)
+@examples(20, thorough=120)
 def test_the_statement_says_what_the_rule_says(
     web_analytics_schema, settings, pageviews, known, percent, min_pageviews, muted, days
 ):

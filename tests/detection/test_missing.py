@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given
 
 from tests.support import at, examples, found_gaps
@@ -37,7 +38,8 @@ def detected(clickhouse, settings, days, kinds):
     )
 
 
-@examples(6)
+@pytest.mark.thorough
+@examples(3, thorough=12)
 @given(before=EVENTS, built=PAIRS, after=EVENTS, deleted=DELETED, min_pageviews=st.sampled_from([0, 2]))
 def test_missing_days_are_the_same_whichever_way_they_are_asked_for(
     source, days, before, built, after, deleted, min_pageviews

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,7 +103,8 @@ def teams(draw) -> Team:
     hours=st.sampled_from([6, 30]),
     min_pageviews=st.sampled_from([0, 2]),
 )
-@examples(30)
+@pytest.mark.thorough
+@examples(12, thorough=60)
 def test_the_statement_says_what_the_model_says(
     web_analytics_schema, settings, teams, looked_at, hours, min_pageviews
 ):
