@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
+from contextlib import contextmanager
 
 from web_analytics.build import locks, steps
 from web_analytics.build.locks import Try
+from web_analytics.teams import registry
 
 
 def no_fence_of_tries() -> None:
@@ -58,10 +61,25 @@ def no_comparison_after_replacing() -> None:
     steps.compare_published = lambda clickhouse, day, assembled: None
 
 
+def no_compare_and_set() -> None:
+    """Whoever changes the registry does not wait for another change, and writes what it wanted when it had read."""
+
+    @contextmanager
+    def alone(clickhouse):
+        token = secrets.token_hex(6)
+        is_own = registry._create_lock(clickhouse, token)
+        yield token if is_own else clickhouse.query("teams/read_registry_lock")[0]["token"]
+        if is_own:
+            clickhouse.run("teams/drop_registry_lock")
+
+    registry.alone = alone
+
+
 EXPERIMENTS: dict[str, Callable[[], None]] = {
     "no-names-of-tries": no_names_of_tries,
     "no-fence-of-tries": no_fence_of_tries,
     "no-fence-of-takeovers": no_fence_of_takeovers,
     "no-selection-at-publishing": no_selection_at_publishing,
     "no-comparison-after-replacing": no_comparison_after_replacing,
+    "no-compare-and-set": no_compare_and_set,
 }

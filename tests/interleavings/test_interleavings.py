@@ -74,6 +74,7 @@ def test_a_spread_of_the_interleavings_loses_doubles_and_leaves_nothing(stops, s
         ("no-names-of-tries", 1),
         ("no-fence-of-takeovers", 3),
         ("no-selection-at-publishing", 5),
+        ("no-compare-and-set", 10),
     ],
 )
 def test_without_a_safeguard_it_is_red(experiment, case):
