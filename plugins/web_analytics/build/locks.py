@@ -358,12 +358,10 @@ def begin(
     :raises LockLost: the lock is lost, a newer try has begun, or what is to be taken is gone.
     """
     made = Try.new(lock, step, task.try_number)
-    if step == STAGE and lock.is_new:
-        return made, {}
-    is_first = made.number == 1 and step != STAGE
+    is_first = lock.is_new if step == STAGE else made.number == 1
     if not is_first:
         check_held(clickhouse, lock)
-    if taken or not is_first:
+    if step == STAGE or taken or not is_first:
         clickhouse.run(
             "build/renew_lock",
             {"token": lock.token, "step": step, "try_number": made.number, "try_token": made.token},
