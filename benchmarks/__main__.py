@@ -14,7 +14,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Generator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -26,11 +25,11 @@ sys.path.insert(0, str(CHECKOUT / "plugins"))
 from benchmarks import build as build_benchmark  # noqa: E402
 from benchmarks import cost as cost_benchmark  # noqa: E402
 from benchmarks import detection as detection_benchmark  # noqa: E402
-from benchmarks import freshness, low_volume, orchestration, publish, scaling, transport  # noqa: E402
+from benchmarks import freshness, low_volume, orchestration, publish, shards, transport  # noqa: E402
 from benchmarks import reader as reader_benchmark  # noqa: E402
+from benchmarks.server import fresh_server  # noqa: E402
 from benchmarks.usage import process_usage  # noqa: E402
 from demo import sample_data  # noqa: E402
-from embedded_clickhouse.process import EmbeddedClickHouse  # noqa: E402
 from web_analytics import schema  # noqa: E402
 from web_analytics.build import steps  # noqa: E402
 from web_analytics.clickhouse.connection import ClickHouse  # noqa: E402
@@ -44,18 +43,6 @@ from web_analytics.teams.selection import select_teams  # noqa: E402
 EVENTS, QUICK_EVENTS = 5_000_000, 1_000_000
 DAYS, QUICK_DAYS = 7, 3
 READER_QUERIES, QUICK_READER_QUERIES = 2000, 300
-
-
-@contextlib.contextmanager
-def fresh_server() -> Generator[tuple[Path, EmbeddedClickHouse, ClickHouse]]:
-    """A folder, an empty server and a connection to it."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        EmbeddedClickHouse(Path(folder) / "clickhouse") as server,
-    ):
-        os.environ["AIRFLOW_CONN_CLICKHOUSE_DEFAULT"] = server.connection_uri
-        with ClickHouse("clickhouse_default") as clickhouse:
-            yield Path(folder), server, clickhouse
 
 
 def measure_events(settings: Settings, today: date, quick: bool) -> dict[str, float]:
@@ -199,10 +186,10 @@ def measure_transport(settings: Settings, today: date, quick: bool) -> dict[str,
     return transport.measure(settings, today, sessions=sessions, days=12, rounds=rounds)
 
 
-def measure_scaling(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+def measure_shards(settings: Settings, today: date, quick: bool) -> dict[str, float]:
     """A build of one, four and sixteen times the events, on one node and on two shards; needs npm."""
     # About six events each: 600,000 a day, as the other parts have.
-    return scaling.measure(
+    return shards.measure(
         settings, today, sessions_a_day=25_000 if quick else 100_000, rounds=2 if quick else 3
     )
 
@@ -216,10 +203,10 @@ PARTS = {
     "events": measure_events,
     "volume": measure_volume,
     "transport": measure_transport,
-    "scaling": measure_scaling,
+    "shards": measure_shards,
 }
 # What is measured only where it is asked for.
-BY_NAME = {"knobs", "scaling", "transport"}
+BY_NAME = {"knobs", "shards", "transport"}
 
 
 def main(arguments: list[str] | None = None) -> int:

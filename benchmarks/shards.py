@@ -118,7 +118,7 @@ def _build(settings, nodes, layout: str, places: Sequence[int], day: date, round
 
     measured: dict[str, list[float]] = {}
     for turn in range(rounds + 1):
-        origin, started = f"scaling-{uuid.uuid4().hex[:12]}", time.monotonic()
+        origin, started = f"shards-{uuid.uuid4().hex[:12]}", time.monotonic()
         with ThreadPoolExecutor(len(places)) as threads:
             built = list(threads.map(build, places, [origin] * len(places)))
         wall = time.monotonic() - started
