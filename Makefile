@@ -7,7 +7,7 @@ export PYTHONPATH := plugins:.
 # Airflow sends usage data home unless told otherwise; a checkout does not.
 export SCARF_ANALYTICS := false
 
-.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-server test-cluster test-replicas test-load-balanced test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-trigger bench-peers clean
+.PHONY: help install demo verify stop ui test test-slow test-browser screenshots docs test-compose test-engines test-server test-cluster test-replicas test-load-balanced test-packaging test-matrix test-lowest dist test-contract env audit chaos interleavings lint lint-js format lock bench bench-curve bench-trigger bench-peers clean
 
 help:
 	@echo "make demo                  everything from nothing: gaps found, filled and proved, on generated events"
@@ -36,6 +36,7 @@ help:
 	@echo "make lint-js               types in the coverage page's scripts; needs npm"
 	@echo "make audit                 known vulnerabilities of the locked dependencies; asks the package index"
 	@echo "make bench                 benchmarks, or PART=teams|reader|freshness|run|events|volume|transport|shards"
+	@echo "make bench-curve           how cost grows with events and teams; docs/scaling.md is made of it; QUICK=1 writes .bench only"
 	@echo "make bench-trigger         how soon what a person asks for begins and is done; METADATA=postgres"
 	@echo "make bench-peers           the same days filled by this package, dbt and SQLMesh; needs npm and a package index"
 
@@ -177,6 +178,10 @@ audit: install
 
 bench: install
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PART),--part $(PART))
+
+# What the figures say of the machine: make bench-curve MACHINE="8 cores of their own"
+bench-curve: install
+	$(BIN)/python -m benchmarks.curve $(if $(QUICK),--quick) $(if $(MACHINE),--machine "$(MACHINE)")
 
 bench-trigger: install
 	$(BIN)/python -m benchmarks.trigger $(if $(METADATA),--metadata $(METADATA))

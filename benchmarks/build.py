@@ -23,7 +23,9 @@ def create(clickhouse, settings) -> None:
     schema.create_source_view(clickhouse, settings)
 
 
-def fill(clickhouse, first_session: int, last_session: int, days: int, date_end: date) -> None:
+def fill(
+    clickhouse, first_session: int, last_session: int, days: int, date_end: date, teams: int = TEAMS
+) -> None:
     """Events of these sessions, about six each, in the days before ``date_end``."""
     for first in range(first_session, last_session, SESSIONS_PER_STATEMENT):
         clickhouse.run(
@@ -31,7 +33,7 @@ def fill(clickhouse, first_session: int, last_session: int, days: int, date_end:
             {
                 "first_session": first,
                 "last_session": min(last_session, first + SESSIONS_PER_STATEMENT),
-                "teams": TEAMS,
+                "teams": teams,
                 "days": days,
                 "date_end": date_end,
             },

@@ -1,4 +1,5 @@
-"""Writes the tables of the documentation that follow from the code: settings, DAGs, what is retried.
+"""Writes the tables of the documentation that follow from the code: settings, DAGs, what is retried; and from the figures of
+``make bench-curve`` table and picture of how cost grows.
 
 python docs/generate.py          rewrites them in place
 python docs/generate.py --check  exit status 1 if one of them is not what the code says
@@ -21,7 +22,9 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 README = CHECKOUT / "README.md"
 OPERATIONS = CHECKOUT / "docs" / "operations.md"
 PARAMS = CHECKOUT / "docs" / "params.md"
+SCALING = CHECKOUT / "docs" / "scaling.md"
 SETTINGS = CHECKOUT / "docs" / "settings.md"
+GROWTH = CHECKOUT / "docs" / "pictures" / "growth.svg"
 
 
 class MarkersMissing(ValueError):
@@ -31,14 +34,18 @@ class MarkersMissing(ValueError):
         super().__init__(f"{document} has no line <!-- {name}:begin --> followed by <!-- {name}:end -->.")
 
 
+def _import_from_here() -> None:
+    for folder in (CHECKOUT / "plugins", CHECKOUT):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+
+
 def load_dags() -> dict[str, Any]:
     """The DAGs of this checkout by id, in the order of their ids.
 
     :raises RuntimeError: a DAG file cannot be imported.
     """
-    for folder in (CHECKOUT / "plugins", CHECKOUT):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
+    _import_from_here()
     os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
     os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
@@ -191,12 +198,28 @@ def metrics_section() -> str:
     return table(("Gauge", "Meaning"), ((_code(f"{PREFIX}.{name}"), text) for name, text in GAUGES.items()))
 
 
+def growth_section() -> str:
+    _import_from_here()
+    from benchmarks import growth
+
+    return growth.section(growth.read())
+
+
+def growth_picture() -> str:
+    _import_from_here()
+    from benchmarks import growth
+
+    return growth.picture(growth.read())
+
+
 SECTIONS = {
     README: {"dags": dags_section},
     SETTINGS: {"settings": settings_section},
     OPERATIONS: {"retries": retries_section, "metrics": metrics_section},
     PARAMS: {"params": params_section},
+    SCALING: {"growth": growth_section},
 }
+PICTURES = {GROWTH: growth_picture}
 
 
 def generated(document: Path, text: str) -> str:
@@ -216,12 +239,14 @@ def generated(document: Path, text: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a table is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; fail if something is out of date"
+    )
     check = parser.parse_args(arguments).check
     outdated = 0
-    for document in SECTIONS:
-        written = document.read_text(encoding="utf-8")
-        wanted = generated(document, written)
+    for document in (*SECTIONS, *PICTURES):
+        written = document.read_text(encoding="utf-8") if document.exists() else ""
+        wanted = PICTURES[document]() if document in PICTURES else generated(document, written)
         if wanted == written:
             continue
         outdated += 1

@@ -1,4 +1,4 @@
-"""The documents' tables of settings, DAGs and the rest are what the code says."""
+"""The documents' tables of settings, DAGs and the rest are what the code says, and those of growth what was measured."""
 
 from __future__ import annotations
 
@@ -32,11 +32,17 @@ def section(readme: str, name: str) -> str:
     return readme.split(f"<!-- {name}:begin -->")[1].split(f"<!-- {name}:end -->")[0]
 
 
-@pytest.mark.parametrize("document", ["README", "SETTINGS", "OPERATIONS", "PARAMS"])
+@pytest.mark.parametrize("document", ["README", "SETTINGS", "OPERATIONS", "PARAMS", "SCALING"])
 def test_the_tables_are_up_to_date(generate, airflow_database, document):
     path = getattr(generate, document)
     written = path.read_text(encoding="utf-8")
     assert generate.generated(path, written) == written, "run: python docs/generate.py"
+
+
+def test_the_picture_of_growth_is_drawn_from_the_figures(generate):
+    assert generate.GROWTH.read_text(encoding="utf-8") == generate.growth_picture(), (
+        "run: python docs/generate.py"
+    )
 
 
 def test_every_setting_is_listed_with_default_and_meaning(settings_page):
