@@ -92,8 +92,11 @@ def teams(draw) -> Team:
             hours = draw(st.sampled_from([2, 2, 2, 2, 6, 6, 6, 6.0001, 24, 30, 31, 200, None, -1]))
             if hours is not None:
                 made.built[day, table] = NEVER if hours < 0 else at(day, 24 + hours)
-    instants = st.datetimes(datetime(2026, 2, 25), datetime(2026, 3, 12), timezones=st.just(UTC))  # noqa: DTZ001
-    made.changes = [(each, draw(st.booleans())) for each in sorted(draw(st.lists(instants, max_size=3)))]
+    changes = draw(st.sampled_from([(), (True,), (True, True), (True, False, True), (True, False)]))
+    length = len(changes)
+    instants = st.lists(st.integers(-2 * 24, 6 * 24), min_size=length, max_size=length, unique=True)
+    hours_of_changes = sorted(draw(instants))
+    made.changes = [(at(DAYS.start, hour), on) for hour, on in zip(hours_of_changes, changes, strict=True)]
     return made
 
 
