@@ -292,6 +292,7 @@ function drawLegend(teams) {
   const codes = new Set(teams.flatMap((team) => [...team.states.stats, ...team.states.bounces]));
   const shown = STATES.filter((state) => !state.rare || codes.has(state.code));
   const swatch = (state) => element("span", { class: `swatch s-${state.code === "-" ? "idle" : state.code}` });
+  /** @type {{ name: string, hint: string, mark: (state: any) => any }[]} */
   const marks = shown.map((state) => ({ mark: swatch, ...state }));
   if (teams.some((team) => team.low_days.length)) {
     marks.push({ name: "low", hint: "suspiciously few pageviews for the weekday; no gap: look upstream", mark: () => element("span", { class: "swatch s-c low" }) });
