@@ -57,6 +57,7 @@ KNOWN_DAYS = LOOKBACK_DAYS + HISTORY.days
 AT_ONCE = {"os_thread_priority": 0}
 EVENTS_PER_SESSION = 5.83
 PAGE_OF_TEAMS = 25
+Cost = dict[str, float | str]
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,9 @@ QUICK_TEAMS = [Size(10_000, 30, 2), Size(10_000, 300, 2)]
 
 def measured(
     work: Callable[[ClickHouse], object], rounds: int, connect: Callable[[], ClickHouse] | None = None
-) -> dict[str, float]:
-    """Medians of rounds: CPU seconds and the peak of memory are what the queries' ProfileEvents say.
+) -> Cost:
+    """Medians of rounds: CPU seconds and the peak of memory are what the queries' ProfileEvents say; and the statement that
+    took most memory.
 
     :param work: everything that is asked on a connection of its own.
     """
@@ -114,12 +116,11 @@ def measured(
         "cpu_s": statistics.median(each["cpu_s"] for each in costs),
         "wall_s": statistics.median(wall),
         "peak_mb": statistics.median(each["peak_mb"] for each in costs),
+        "largest": costs[-1]["largest"],
     }
 
 
-def measure_build(
-    clickhouse: ClickHouse, settings: Settings, size: Size, day: date
-) -> dict[str, dict[str, float]]:
+def measure_build(clickhouse: ClickHouse, settings: Settings, size: Size, day: date) -> dict[str, Cost]:
     """A build of one day of all teams, and its floors, which need its finished rows."""
     teams = range(1, size.teams + 1)
     of_day = {"date_start": day, "date_end": day + ONE_DAY}
@@ -145,7 +146,9 @@ def measure_build(
     }
 
 
-def measure_refresh(clickhouse: ClickHouse, settings: Settings, size: Size, date_end: date) -> dict:
+def measure_refresh(
+    clickhouse: ClickHouse, settings: Settings, size: Size, date_end: date
+) -> dict[str, Cost]:
     """A refresh of the kept activity that reads the rows that were ingested since the newest day began."""
     days = lookback(date_end, KNOWN_DAYS)
     activity.refresh(clickhouse, settings, days)
@@ -159,9 +162,7 @@ def measure_refresh(clickhouse: ClickHouse, settings: Settings, size: Size, date
     return {"refresh": measured(refresh, size.rounds)}
 
 
-def measure_looks(
-    settings: Settings, size: Size, team_ids: Iterable[int], date_end: date
-) -> dict[str, dict[str, float]]:
+def measure_looks(settings: Settings, size: Size, team_ids: Iterable[int], date_end: date) -> dict[str, Cost]:
     """Detection, and a page of the coverage view that nobody has asked for before."""
     days, teams = lookback(date_end, LOOKBACK_DAYS), list(team_ids)
 
@@ -231,10 +232,12 @@ def prepare(clickhouse: ClickHouse, settings: Settings, size: Size, filled: int,
         clickhouse.run("benchmarks/fill_teams", {"teams": size.teams})
 
 
-def flat(point: int, measures: dict[str, dict[str, float]]) -> dict[str, float]:
+def flat(point: int, measures: dict[str, Cost]) -> Cost:
     """One point of an axis as it is written down."""
     return {"at": point} | {
-        f"{name}_{kind}": round(value, 4) for name, cost in measures.items() for kind, value in cost.items()
+        f"{name}_{kind}": round(value, 4) if isinstance(value, float) else value
+        for name, cost in measures.items()
+        for kind, value in cost.items()
     }
 
 
@@ -295,7 +298,7 @@ def main(arguments: list[str] | None = None) -> int:
     events, teams = (QUICK_EVENTS, QUICK_TEAMS) if options.quick else (EVENTS, TEAMS)
     for axis, along, sizes in (("events", along_events, events), ("teams", along_teams, teams)):
 
-        def add(point: dict[str, float], axis: str = axis) -> None:
+        def add(point: Cost, axis: str = axis) -> None:
             # At once: the next size may take several times as long.
             figures["axes"][axis].append(point)
             print(f"{datetime.now():%H:%M:%S} {axis}: {point}", flush=True)  # noqa: DTZ005

@@ -82,6 +82,11 @@ class Measure:
     colour: str = "#7a7a7a"
     is_floor: bool = False
 
+    @property
+    def largest(self) -> str:
+        """Of a peak of memory: the key of the statement that took it."""
+        return self.key.replace("peak_mb", "largest")
+
 
 MEASURES = (
     Measure("build_cpu_s", "building a day", "s", (DATE,), "#c2690a"),
@@ -189,9 +194,14 @@ def first_bound(figures: Mapping[str, Any], axis: str) -> str:
     first = found[0]
     largest = points_of(figures, axis, first.measure)[-1][0]
     how = "within" if first.size <= largest else f"{size_shown(first.size / largest)} times"
-    kind = "memory" if first.measure.unit == "MB" else "time"
+    what = f"time of {first.measure.name}"
+    if first.measure.unit == "MB":
+        [*_, statement] = [
+            point[first.measure.largest] for point in figures["axes"][axis] if first.measure.largest in point
+        ]
+        what = f"memory of {first.measure.name} (at the largest size that of `{statement}`)"
     return (
-        f"With more {AXES[axis]} the {kind} of {first.measure.name} is the first to reach a bound, at about "
+        f"With more {AXES[axis]} the {what} is the first to reach a bound, at about "
         f"{size_shown(first.size)} ({how} what was measured): {first.bound.limit:,.0f} {first.measure.unit}, "
         f"{first.bound.reason}."
     )

@@ -50,7 +50,7 @@ def test_what_does_not_grow_reaches_nothing(values):
     assert growth.reached_at(list(zip(SIZES, values, strict=True)), 1000) is None
 
 
-def figures(**measures: list[float]) -> dict:
+def figures(**measures: list) -> dict:
     points = [
         {"at": size, **{name: row[n] for name, row in measures.items()}} for n, size in enumerate(SIZES)
     ]
@@ -72,6 +72,13 @@ def test_the_first_bound_is_named_with_its_reason():
     assert told == (
         "With more events a day the time of a page is the first to reach a bound, at about 15 M (6.3 times what was "
         f"measured): 2 s, {growth.PAGE.reason}."
+    )
+    told = growth.first_bound(
+        figures(build_peak_mb=[100, 400, 1600], build_largest=["build/a", "build/a", "build/b"]), "events"
+    )
+    assert told.startswith(
+        "With more events a day the memory of building a day (at the largest size that of `build/b`) is the first to "
+        "reach a bound, at about 2.4 M (within what was measured): 1,600 MB, "
     )
     assert growth.first_bound(figures(build_cpu_s=[1, 1, 1]), "events") == (
         "No bound is reached by more events a day."
