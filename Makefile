@@ -112,11 +112,11 @@ test-contract: install
 
 # The same and more on ClickHouse's own listener, native and over HTTP, which is killed at the end; npm fetches it.
 test-server: install
-	$(BIN)/python -m tests.servers $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse \
-		tests/build tests/detection tests/schema tests/rights tests/tasks tests/teams
+	$(BIN)/python -m tests.servers $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not thorough" \
+		tests/clickhouse tests/build tests/detection tests/schema tests/rights tests/tasks/test_backfill_dag.py \
+		tests/tasks/test_cleanup_dag.py tests/tasks/test_validate_dag.py tests/teams/test_registry.py
 	$(BIN)/python -m tests.servers --http $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse/test_[chit]*.py \
-		tests/build/test_locks.py tests/schema tests/tasks/test_backfill_dag.py tests/tasks/test_cleanup_dag.py \
-		tests/tasks/test_validate_dag.py
+		tests/build/test_locks.py tests/schema tests/tasks/test_backfill_dag.py tests/tasks/test_cleanup_dag.py
 	$(BIN)/python -m tests.chaos --server listener listener-http --trials 6 --seed 12 \
 		--kinds kill_clickhouse kill_task
 

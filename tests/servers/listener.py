@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -86,6 +87,8 @@ class Listener:
         self._process: subprocess.Popen | None = None
 
     def start(self) -> Listener:
+        # What tables of logs there were is kept in memory alone; over what they left no new ones can be made.
+        shutil.rmtree(self.path / "data" / "data" / "system", ignore_errors=True)
         command = [sys.executable, "-m", "tests.servers.listener", str(self.library), str(self.path)]
         with (self.path / "output.txt").open("ab") as output:
             self._process = subprocess.Popen(
