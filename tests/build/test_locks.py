@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +55,9 @@ def test_queries_of_another_database_and_of_another_airflow_go_on(clickhouse, cl
     """With names and tokens as they are in a copy of a database, and with run ids as they are in another Airflow."""
     tasks = [TaskIdentity("web_analytics_backfill", "anna", "stage", 0, 1, name) for name in ("one", "two")]
     prefix = f"{locks._build_prefix(DAY)}abc_"
-    with open_client(clickhouse_server) as elsewhere, ThreadPoolExecutor(2) as pool:
+    with contextlib.ExitStack() as at_the_end, ThreadPoolExecutor(2) as pool:
+        elsewhere = open_client(clickhouse_server)
+        at_the_end.callback(elsewhere.disconnect)
 
         def work(task: TaskIdentity, is_here: bool) -> None:
             endless = f"SELECT count(), '{prefix}' FROM numbers(10000000000000) WHERE sipHash64(number) = 0"
