@@ -13,10 +13,8 @@ from web_analytics.tables import BUILT_TABLES
 from web_analytics.wiring.assets import TABLE_ASSETS
 from web_analytics.wiring.fail_at_once import task
 
-# Later steps weigh more, so that a date is published and its lock released before the next one is started.
+# Later steps weigh more, so that a date is finished before the next one is started.
 MAPPED = {"map_index_template": "{{ map_label }}", "weight_rule": "upstream", "pool": POOL}
-# Publishing has verified the day already: readers of the other dates go first.
-LAST = {**MAPPED, "weight_rule": "absolute", "priority_weight": 1}
 
 
 def build_dates(planned: Any, stage_date: Callable[[str, str], dict[str, str]]) -> Any:
@@ -54,7 +52,7 @@ def build_dates(planned: Any, stage_date: Callable[[str, str], dict[str, str]]) 
                 event.extra = published
             return published
 
-        @task(**LAST)
+        @task(**MAPPED)
         def validate(published):
             from web_analytics.tasks import dates
 
