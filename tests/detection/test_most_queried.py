@@ -117,6 +117,7 @@ def test_the_packages_own_statements_and_failed_queries_are_no_questions(
     assert counted(source, settings, gaps) == {}
 
 
+@pytest.mark.slow
 def test_a_run_builds_first_what_dashboards_ask_for(dashboards, source, gaps, days, run_dag, monkeypatch):
     """By the conf, and by the setting in a run of the schedule."""
     wanted = [days(5)[3], days(5)[2]]

@@ -139,6 +139,7 @@ def posthog(clickhouse, settings, days):
     return source
 
 
+@pytest.mark.slow
 def test_right_days_are_adopted_and_the_others_built_again(posthog, run_dag, settings, days):
     clickhouse, (newest, middle, oldest) = posthog.clickhouse, days(3)
     assert run_dag("web_analytics_setup").state == "success"

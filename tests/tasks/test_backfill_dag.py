@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from tests.support import at, differences_from_oracle, fingerprint, leftovers, merged_totals
 
 DAG = "web_analytics_backfill"
@@ -64,6 +66,7 @@ def test_the_0200_run_builds_the_newest_closed_day_all_the_same(source, run_dag,
     assert differences_from_oracle(source.clickhouse, days(1), [1]) == []
 
 
+@pytest.mark.slow
 def test_the_limit_leaves_the_oldest_dates_to_the_next_run(source, run_dag, days):
     source.enable(1)
     source.visits([1], days(5), per_day=1)
@@ -119,6 +122,7 @@ def test_a_validation_that_fails_fails_the_run(source, run_dag, days, monkeypatc
     assert leftovers(source.clickhouse) == []
 
 
+@pytest.mark.slow
 def test_rebuild_takes_every_date_of_the_range(source, run_dag, days):
     source.enable(1)
     source.visits([1], days(3))

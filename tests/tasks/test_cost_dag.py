@@ -61,6 +61,7 @@ def note_of(run) -> str:
         )
 
 
+@pytest.mark.slow
 def test_a_budget_takes_the_newest_dates_and_leaves_the_others_to_the_next_run(missing, run_dag, days):
     run_dag(DAG, {"max_partitions": 1})
     budget = int(2.5 * rows_read(missing)[str(days(1)[0])])
@@ -90,6 +91,7 @@ def test_the_newest_date_is_built_also_where_it_alone_is_above_the_budget(
     assert "4 dates left to the next run" in note_of(run)
 
 
+@pytest.mark.slow
 def test_the_estimate_learns_from_what_builds_took(missing, run_dag, days, caplog):
     """Of the first builds nothing but rows is estimated, and those roughly; of the next, whose days are alike, closely."""
     with caplog.at_level(logging.INFO):

@@ -80,6 +80,7 @@ def test_gaps_are_listed_as_ranges_with_their_kind_and_nothing_is_written(gappy,
     assert checked["decisions"]["02:00"]["dates"] == [day[1], day[2], day[4], day[5]]
 
 
+@pytest.mark.slow
 def test_the_commands_fill_what_was_listed(gappy, run_dag):
     report = result_of(run_dag(DAG), "show_data_gaps")
     conf = json.loads(report["command"].split("--conf ")[1].strip("'"))

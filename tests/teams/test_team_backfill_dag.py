@@ -52,6 +52,7 @@ def labels(days):
     return [day.isoformat() for day in days]
 
 
+@pytest.mark.slow
 def test_one_run_takes_every_waiting_team_and_a_second_finds_nobody(source, run_dag, days):
     enable(source, 1, 2)
     enable(source, 4, enabled=False)
@@ -83,6 +84,7 @@ def test_a_burst_of_fifty_is_one_run(source, run_dag, days):
     assert {state_of(source, team_id) for team_id in teams} == {"succeeded"}
 
 
+@pytest.mark.slow
 def test_each_team_has_its_own_period_in_its_own_time_zone(source, run_dag, days, settings, admin):
     """One set of dates for all teams, and local days in the wrong partitions."""
     admin.execute(
@@ -104,6 +106,7 @@ def test_each_team_has_its_own_period_in_its_own_time_zone(source, run_dag, days
         assert built == expected, zone
 
 
+@pytest.mark.slow
 def test_a_team_that_comes_back_gets_only_what_it_lacks(source, run_dag, days, admin, settings):
     enable(source, 1)
     source.visits([1], days(2), per_day=1)
@@ -335,6 +338,7 @@ def test_who_is_switched_off_elsewhere_while_a_run_is_at_work_has_left(source, r
     assert state_of(source, 1) == "succeeded"
 
 
+@pytest.mark.slow
 def test_the_detector_tells_the_team_backfill_of_waiting_teams_and_only_of_them(
     source, run_dag, days, settings, dag_events
 ):

@@ -113,6 +113,7 @@ def eu(source, clickhouse_server, regions, monkeypatch):
         admin.execute(f"DROP DATABASE {DATABASE} SYNC")
 
 
+@pytest.mark.slow
 def test_each_region_has_its_own_teams_lock_tables_and_report(eu, source, run_dag, settings, days):
     assert run_dag("web_analytics_setup__eu").state == "success"
     source.enable(1)
