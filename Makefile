@@ -61,7 +61,7 @@ ui: install
 	$(BIN)/python -m demo ui $(if $(FRESH),--fresh)
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not screenshots and not engines and not packaging and not cluster and not replicas" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not screenshots and not engines and not packaging and not cluster and not endpoint and not replicas" tests
 
 test-slow: install
 	THOROUGH=1 $(BIN)/python -m pytest -m "slow or thorough" tests
@@ -115,7 +115,7 @@ test-server: install
 	$(BIN)/python -m tests.servers $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not thorough" \
 		tests/clickhouse tests/build tests/detection tests/schema tests/rights tests/tasks/test_backfill_dag.py \
 		tests/tasks/test_cleanup_dag.py tests/tasks/test_validate_dag.py tests/teams/test_registry.py
-	$(BIN)/python -m tests.servers --http $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse/test_[chit]*.py \
+	$(BIN)/python -m tests.servers --http $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/clickhouse/test_[chipt]*.py \
 		tests/build/test_locks.py tests/schema tests/tasks/test_backfill_dag.py
 	$(BIN)/python -m tests.chaos --server listener listener-http --trials 4 --seed 12 \
 		--kinds kill_clickhouse kill_task
@@ -140,7 +140,7 @@ test-replicas: install
 
 # Several nodes behind the endpoint CLICKHOUSE_TEST_URL, which are the cluster CLICKHOUSE_TEST_CLUSTER.
 test-load-balanced: install
-	$(BIN)/python -m pytest -n 0 -m cluster tests/servers/test_behind_an_endpoint.py
+	$(BIN)/python -m pytest -n 0 -m endpoint tests/servers
 
 env:
 	$(PYTHON) bin/generate-env

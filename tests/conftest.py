@@ -33,12 +33,19 @@ for folder in (CHECKOUT, CHECKOUT / "plugins"):
 
 # Fixtures through which a test depends on which ClickHouse is there.
 OF_A_SERVER = {"clickhouse_server", "acting_as"}
+# Tests that reach the given servers in a way of their own.
+ON_A_SERVER = ("endpoint", "replicas")
 
 
 def pytest_collection_modifyitems(config, items):
     """On a given server only what depends on it is run; `make test` runs all else."""
     if "CLICKHOUSE_TEST_URL" in os.environ:
-        others = [item for item in items if OF_A_SERVER.isdisjoint(item.fixturenames)]
+        others = [
+            item
+            for item in items
+            if OF_A_SERVER.isdisjoint(item.fixturenames)
+            and not any(map(item.get_closest_marker, ON_A_SERVER))
+        ]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in others]
 

@@ -89,7 +89,10 @@ CODES: dict[int | str, Code] = {
     164: _never("the connection may only read"),
     192: _never("the user does not exist"),
     193: _never("the password is wrong"),
-    194: _never("a password is required"),
+    194: _never(
+        "a password is required, or wrong (of the user default, over HTTP)",
+        "Check login and password of the connection.",
+    ),
     202: _statement("too many queries at this moment"),
     203: _statement("no free connection at this moment"),
     209: _next_try(

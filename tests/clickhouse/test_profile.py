@@ -6,6 +6,7 @@ import functools
 import itertools
 import os
 import re
+import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from tests.truth import stored_tables
 from web_analytics import validation
 from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.http import HttpClient
 from web_analytics.clickhouse.profile import KEPT, TO_READ_IT
 from web_analytics.errors import QueryFailed
 
@@ -53,11 +55,12 @@ def log_in(arguments: dict[str, Any], profile: dict[str, str]):
     engine has none of a session."""
     from clickhouse_driver import Client
 
-    if arguments.get("interface"):
-        pytest.skip("the settings of a session stand for those of a login, and HTTP keeps no session")
-    if "CLICKHOUSE_TEST_URL" not in os.environ:
+    if arguments.get("interface"):  # over HTTP a session is one that is asked for
+        client = HttpClient(**arguments, session_id=uuid.uuid4().hex)
+    elif "CLICKHOUSE_TEST_URL" not in os.environ:
         return Client(**arguments, settings=profile)
-    client = Client(**arguments)
+    else:
+        client = Client(**arguments)
     if profile:
         client.execute("SET " + ", ".join(f"{name} = '{value}'" for name, value in profile.items()))
     return client

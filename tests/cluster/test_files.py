@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -98,3 +101,13 @@ def test_the_makefile_means_these_nodes(services):
     assert f"docker compose --file {nodes.COMPOSE_FILE.relative_to(compose_file.CHECKOUT)}\n" in makefile
     harmed = re.findall(r"^test-replicas: export CHAOS_\w+ = \$\(CLUSTER\) .* (\S+)$", makefile, re.M)
     assert harmed == [nodes.FIRST.service] * 2
+
+
+@pytest.mark.parametrize(("mark", "folder"), [("replicas", "tests/cluster"), ("endpoint", "tests/servers")])
+def test_what_runs_on_given_servers_is_found_there(mark, folder):
+    command = [sys.executable, "-m", "pytest", "-n", "0", "--collect-only", "-m", mark, folder]
+    environment = {**os.environ, "CLICKHOUSE_TEST_URL": "clickhouse://127.0.0.1:1/default"}
+    found = subprocess.run(
+        command, cwd=compose_file.CHECKOUT, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert found.returncode == 0, found.stdout + found.stderr

@@ -26,14 +26,9 @@ from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.settings import Settings
 
-ENDPOINT, CLUSTER = os.environ.get("CLICKHOUSE_TEST_URL", ""), os.environ.get("CLICKHOUSE_TEST_CLUSTER", "")
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.skipif(
-        not (ENDPOINT and CLUSTER), reason="needs CLICKHOUSE_TEST_URL and CLICKHOUSE_TEST_CLUSTER"
-    ),
-]
+pytestmark = pytest.mark.endpoint
 
+ENDPOINT, CLUSTER = os.environ.get("CLICKHOUSE_TEST_URL", ""), os.environ.get("CLICKHOUSE_TEST_CLUSTER", "")
 ENDLESS = (
     "SELECT sum(sleepEachRow(0.1)) FROM numbers(1000000) WHERE NOT ignore('{}') SETTINGS max_block_size = 1"
 )
@@ -49,6 +44,8 @@ def open_client(database: str = "") -> Client:
 @pytest.fixture
 def endpoint(monkeypatch):
     """The name of a database that all nodes share; the package's settings lead to it."""
+    assert ENDPOINT, "CLICKHOUSE_TEST_URL is to name the endpoint"
+    assert CLUSTER, "CLICKHOUSE_TEST_CLUSTER is to name the cluster of its nodes"
     name, admin = f"load_balanced_{uuid.uuid4().hex[:8]}", open_client()
     [(engine,)] = admin.execute("SELECT engine FROM system.databases WHERE name = currentDatabase()")
     on_cluster = "" if engine == "Shared" else f"ON CLUSTER '{CLUSTER}'"
