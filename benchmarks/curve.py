@@ -10,11 +10,11 @@ the command out, nothing but .bench is written.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import logging
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -272,10 +272,7 @@ def along_teams(settings: Settings, sizes: Iterable[Size], date_end: date, add: 
 
 def generate_documents() -> None:
     """Has the tables and the picture of the documentation made of the new figures."""
-    specification = importlib.util.spec_from_file_location("docs_generate", CHECKOUT / "docs" / "generate.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    module.main([])
+    subprocess.run([sys.executable, CHECKOUT / "docs" / "generate.py"], check=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,6 +10,7 @@
                     decides where a source has none
   place_in_table    of the rows of a MergeTree table: which was written later, as the engine sees it when it merges them
                     (the first block number of the row's part, then its place in the part)
+  newer_than(instant)   now, or just after that instant: what holds because it is newest is newer, whatever the clock says
   fingerprint       of an event, from the row that holds: any other row gives another number, another width of a bucket the same
   activity_of(rows, is_repeated)   what rows of the source, with their bucket, come to by day, team and day of ingestion. Each
                     event counts once: on the day on which the row that holds was ingested. is_repeated is true for all
@@ -28,6 +29,9 @@
 {% set activity_events = "('$pageview', '$screen', '$autocapture')" %}
 {% set row_order = "(version, tie_key, tie_position, timestamp, event, session_id)" %}
 {% set place_in_table = "bitOr(bitShiftLeft(toUInt64(toUInt64OrZero(extract(_part, '^[^_]+_([0-9]+)_'))), 32), _part_offset)" %}
+{% macro newer_than(instant) -%}
+greatest(now64(6, 'UTC'), {{ instant }} + INTERVAL 1 MICROSECOND)
+{%- endmacro %}
 {% macro bucket(minutes) -%}
 if(timestamp >= session_started_at AND timestamp < session_started_at + INTERVAL 24 HOUR,
    toStartOfInterval(session_started_at, INTERVAL {{ minutes }} MINUTE),

@@ -1,4 +1,4 @@
--- How many teams of a build are no longer selected.
+-- How many teams of a build are not among others.
 -- Parameters: none. External table selected_teams (team_id). Columns: teams.
 SELECT count() AS teams
 FROM {{ build_teams }}

@@ -1,19 +1,13 @@
 -- Records what a build stores of each of its teams in one table; teams without rows are recorded with zeros.
 -- Parameters: table_name, partition_date, build, dag_id, run_id, query_id.
+{% import "macros.sql" as macros %}
 INSERT INTO web_analytics_backfill_ledger
     (table_name, partition_date, team_id, build, newest_ingested_at, source_events, source_fingerprint, pageviews, sessions,
      row_count, built_at, first_built_at, dag_id, run_id, query_id)
 SELECT
     %(table_name)s, %(partition_date)s, teams.team_id, %(build)s, was_read.newest_ingested_at, was_read.source_events,
     was_read.source_fingerprint, stored.pageviews, stored.sessions, stored.row_count,
-    -- newer than what it replaces, whatever the clock says
-    greatest(
-        now64(6, 'UTC'),
-        (
-            SELECT max(built_at)
-            FROM web_analytics_backfill_ledger
-            WHERE partition_date = %(partition_date)s AND table_name = %(table_name)s
-        ) + INTERVAL 1 MICROSECOND) AS recorded_at,
+    {{ macros.newer_than("earlier.built_at") }} AS recorded_at,
     multiIf(
         earlier.first_built_at > toDateTime64(0, 6, 'UTC'), earlier.first_built_at,
         %(build)s = '', toDateTime64(0, 6, 'UTC'),
@@ -42,8 +36,11 @@ LEFT JOIN
 ) AS was_read ON was_read.team_id = teams.team_id
 LEFT JOIN
 (
-    SELECT team_id, minIf(first_built_at, first_built_at > toDateTime64(0, 6, 'UTC')) AS first_built_at
-    FROM web_analytics_backfill_ledger
+    SELECT
+        team_id,
+        max(ledger.built_at) AS built_at,
+        minIf(ledger.first_built_at, ledger.first_built_at > toDateTime64(0, 6, 'UTC')) AS first_built_at
+    FROM web_analytics_backfill_ledger AS ledger
     WHERE partition_date = %(partition_date)s AND table_name = %(table_name)s
     GROUP BY team_id
 ) AS earlier ON earlier.team_id = teams.team_id

@@ -4,6 +4,7 @@
 --   the days up to now are the last of them),
 --   server_now, scan_at (the instant of a scan that begins now: newer than all others, whatever the clock says),
 --   has_part_name (whether the source view tells a row's part).
+{% import "macros.sql" as macros %}
 SELECT
     count() AS scans,
     minIf(date_start, kind IN ('extension', 'reconciliation')) AS known_from,
@@ -11,7 +12,7 @@ SELECT
     max(scans.scanned_at) AS scanned_at,
     maxIf(scans.scanned_at, (kind = 'reconciliation' AND date_end > toDate(scans.scanned_at)) OR is_first) AS reconciled_at,
     now64(6, 'UTC') AS server_now,
-    greatest(server_now, max(scans.scanned_at) + INTERVAL 1 MICROSECOND) AS scan_at,
+    {{ macros.newer_than("max(scans.scanned_at)") }} AS scan_at,
     (
         SELECT count() > 0
         FROM system.columns

@@ -1,6 +1,7 @@
 -- Writes a version of a team's registration, newer than the one there is.
 -- Parameters: team_id, enabled, timezone, backfill_days, name, mute_low_volume, changed_by, token (of the registry's lock: without it,
 --   nothing).
+{% import "macros.sql" as macros %}
 INSERT INTO web_pre_aggregated_teams (team_id, enabled, timezone, backfill_days, name, mute_low_volume, enabled_by, version)
 SELECT
     %(team_id)s,
@@ -10,7 +11,7 @@ SELECT
     %(name)s,
     %(mute_low_volume)s,
     %(changed_by)s,
-    greatest(now64(6, 'UTC'), max(version) + INTERVAL 1 MICROSECOND)
+    {{ macros.newer_than("max(version)") }}
 FROM web_pre_aggregated_teams
 WHERE team_id = %(team_id)s
 HAVING %(token)s IN

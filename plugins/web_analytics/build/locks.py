@@ -332,8 +332,8 @@ def _fence(clickhouse: ClickHouse, lock: Lock) -> None:
     :raises LockLost: the lock is somebody else's by now; nothing was dropped that was made after that.
     """
     for _ in range(LOOKS):
-        found = _look(clickhouse, lock.partition_date)
-        of_others = sorted({*found.tables} - {*found.tables_of(lock)})
+        tables = _look(clickhouse, lock.partition_date).tables
+        of_others = [name for name in tables if not name.startswith(lock.table_prefix)]
         if not of_others:
             return
         check_held(clickhouse, lock)

@@ -255,8 +255,9 @@ def publish(
             Staged(own["teams"], handed_on.events, handed_on.repeated, handed_on.visits, handed_on.sessions),
             {table: own[fresh_thing(table)] for table in BUILT_TABLES},
         )
-        summarised, summary = day, _summary(clickhouse, day, selected)
-        if not_selected := summary.pop("left_out"):
+        summarised = day
+        summary, not_selected = _summary(clickhouse, day, selected)
+        if not_selected:
             log.info(
                 "%s: %d teams are no longer selected and left out.", day.lock.partition_date, not_selected
             )
@@ -264,8 +265,7 @@ def publish(
         day, left_out = _verified(clickhouse, settings, day)
         publish_day(clickhouse, task, day)
         if day != summarised:
-            summary = _summary(clickhouse, day)
-            summary.pop("left_out")
+            summary, _ = _summary(clickhouse, day)
         logged.details = {**summary, "build": day.publishing}
         logged.team_count = logged.details["teams"]
         if left_out:
@@ -763,12 +763,13 @@ def record(
     )
 
 
-def _summary(clickhouse: ClickHouse, day: Day, selected: Collection[int] | None = None) -> dict[str, int]:
-    """What is staged: teams, sessions and pageviews; and ``left_out``, the teams of the build that are not selected.
-
-    :param selected: None: all are.
+def _summary(
+    clickhouse: ClickHouse, day: Day, selected: Collection[int] | None = None
+) -> tuple[dict[str, int], int]:
+    """:param selected: None: all teams are.
+    :returns: the numbers of teams, sessions and pageviews that are staged, and how many teams of the build are not selected.
     """
-    return clickhouse.query(
+    summary = clickhouse.query(
         "build/summarise_sessions",
         names={
             "sessions": day.staged.sessions,
@@ -777,3 +778,5 @@ def _summary(clickhouse: ClickHouse, day: Day, selected: Collection[int] | None 
         },
         external_tables=[] if selected is None else [teams_table(selected)],
     )[0]
+    not_selected = summary.pop("left_out")
+    return summary, not_selected
