@@ -19,6 +19,7 @@ from web_analytics import validation
 from web_analytics.build import cleanup, locks, steps
 from web_analytics.build.cleanup import CleanupFailed
 from web_analytics.build.locks import LockHeld, Owner, RunActivity
+from web_analytics.clickhouse import profile
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.settings import Settings
@@ -290,6 +291,11 @@ def be_processes() -> None:
     """Actors are processes of their own, which share no lock of a process, and who is stopped is so for long."""
     registry._ONE_AT_A_TIME = nullcontext()
     registry.POLL_SECONDS, registry.ABANDONED_AFTER = 0, timedelta(seconds=-1)
+    # Every connection asks for its login's profile, which nobody changes here: once is enough.
+    ask, answers = profile.settings_to_reset, []
+    profile.settings_to_reset = lambda *asked: (
+        answers[0] if answers else answers.append(ask(*asked)) or answers[0]
+    )
 
 
 def expired(settings: Settings) -> Settings:

@@ -149,8 +149,7 @@ class World:
         if left := leftovers(self.clickhouse):
             self.execute(f"DROP TABLE IF EXISTS {', '.join(left)} SYNC")
         for table in RESET:
-            self.execute(f"TRUNCATE TABLE {table} SYNC")
-            self.execute(f"INSERT INTO {table} SELECT * FROM begin_{table}")
+            self.execute(f"CREATE OR REPLACE TABLE {table} CLONE AS begin_{table}")
         self.execute("TRUNCATE TABLE web_analytics_backfill_log SYNC")
         if self._has_moved:
             self.execute("TRUNCATE TABLE events SYNC")
