@@ -58,7 +58,8 @@ def web_analytics_team_backfill():
     def summarise():
         from web_analytics.tasks import runtime, team_backfill
 
-        return team_backfill.summarise(runtime.result_of("plan"))
+        left_out = runtime.result_of("plan", team_backfill.LEFT_OUT)
+        return team_backfill.summarise(runtime.result_of("plan"), left_out)
 
     build_dates(plan(), stage_date) >> summarise()
 

@@ -189,6 +189,10 @@ def _check_limited_range(values: Mapping[str, Any]) -> None:
 
 
 _LOOKBACK, _BUILD = "Which days", "What is built"
+_BUDGET = (
+    "Budget in rows read in ClickHouse, as estimated: dates until it is used, the first always. 0: no budget; "
+    "empty: WEB_ANALYTICS_MAX_ROWS_PER_RUN."
+)
 _LONG_RANGE = f"Allow up to {MAX_RANGE_DAYS} days instead of {MAX_CHECKED_DAYS}."
 
 
@@ -222,13 +226,7 @@ class BackfillConf(Conf):
         setting="max_partitions_per_run",
         section=_BUILD,
     )
-    max_rows: int = _param(
-        _whole_number(0, MAX_ROWS),
-        "Budget in rows read in ClickHouse, as estimated: dates until it is used, the first always. 0: no budget; "
-        "empty: WEB_ANALYTICS_MAX_ROWS_PER_RUN.",
-        setting="max_rows_per_run",
-        section=_BUILD,
-    )
+    max_rows: int = _param(_whole_number(0, MAX_ROWS), _BUDGET, setting="max_rows_per_run", section=_BUILD)
     min_missing_partitions: int = _param(
         _whole_number(1, 100_000),
         "Threshold of the rule; empty: WEB_ANALYTICS_BACKFILL_MIN_MISSING_PARTITIONS.",
@@ -345,12 +343,13 @@ class TeamBackfillConf(Conf):
         ),
         f"Local days before today, at most {MAX_TEAM_BACKFILL_DAYS}; empty: what the team was registered with.",
     )
+    max_rows: int = _param(_whole_number(0, MAX_ROWS), _BUDGET, setting="max_rows_per_run")
     dry_run: bool = _param(_YES_OR_NO, "Print the plan; change nothing.", False)
 
     @classmethod
-    def parse(cls, conf: Mapping[str, Any]) -> TeamBackfillConf:
+    def parse(cls, conf: Mapping[str, Any], settings: Settings) -> TeamBackfillConf:
         """:raises BadSetting: naming the parameter, its value and what is accepted."""
-        return cls(**cls._read(conf))
+        return cls(**cls._read(conf, settings))
 
 
 @dataclass(frozen=True)

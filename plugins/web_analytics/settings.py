@@ -105,7 +105,7 @@ class Settings:
         "MAX_ROWS_PER_RUN",
         "0",
         parsers.whole_number(0, MAX_ROWS),
-        "budget of a run of the backfill, in rows read in ClickHouse as estimated before: dates are taken in their order "
+        "budget of a run that builds dates, in rows read in ClickHouse as estimated before: dates are taken in their order "
         "until it is used, the first one always; 0: no budget",
     )
     approve_above_rows: int = _setting(

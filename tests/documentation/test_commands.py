@@ -111,7 +111,7 @@ def test_every_documented_conf_is_taken(dag_bag):
         "web_analytics_backfill": lambda given: conf.BackfillConf.parse(given, current),
         "web_analytics_cleanup": conf.CleanupConf.parse,
         "web_analytics_diagnostics": conf.DiagnosticsConf.parse,
-        "web_analytics_team_backfill": conf.TeamBackfillConf.parse,
+        "web_analytics_team_backfill": lambda given: conf.TeamBackfillConf.parse(given, current),
         "web_analytics_validate": conf.ValidateConf.parse,
     }
     assert {dag_id for dag_id, _ in triggers()} == parsers.keys()

@@ -15,7 +15,9 @@ from web_analytics.rules.cost import (
     BuiltDate,
     Cost,
     estimate,
+    held_without_approval,
     in_words,
+    needs_approval,
     total,
     within_budget,
 )
@@ -120,6 +122,27 @@ def test_the_reason_says_what_is_left_and_why(case, max_rows):
 def test_a_larger_budget_holds_no_fewer_dates(case, budgets):
     small, large = sorted(budgets)
     assert len(within_budget(*case, small).dates) <= len(within_budget(*case, large).dates)
+
+
+@given(case=decisions(), bound=st.integers(0, 5000))
+@examples(200)
+def test_what_is_built_without_asking_never_is_above_the_bound_and_waits_only_for_whom_it_has_to(case, bound):
+    decision, estimates = case
+    dates, remark = held_without_approval(decision.dates, estimates, bound)
+    assert bool(remark) == (dates != decision.dates)
+    if not bound:
+        assert dates == decision.dates
+        return
+    assert not needs_approval(total([estimates[day] for day in dates]), bound)
+    large = [day for day in decision.dates if estimates[day].rows > bound]
+    others = [day for day in decision.dates if day not in large]
+    assert dates == tuple(others[: len(dates)])
+    if len(dates) < len(others):  # the next one would have been too many
+        assert needs_approval(total([estimates[day] for day in others[: len(dates) + 1]]), bound)
+        assert f"{len(others) - len(dates)} date" in remark
+    assert all(str(day) in remark for day in large)
+    # However often a run comes, all that need nobody are built in the end.
+    assert dates or not others
 
 
 def test_a_cost_in_words():

@@ -12,7 +12,7 @@ from web_analytics.build.steps import build_partition
 from web_analytics.conf import TeamBackfillConf
 from web_analytics.errors import BadSetting
 from web_analytics.rules.partitions import lookback, newest_first
-from web_analytics.rules.states import COMPLETE
+from web_analytics.rules.states import COMPLETE, MISSING
 from web_analytics.settings import Settings
 from web_analytics.tasks.team_backfill import choose_periods
 from web_analytics.teams import first_backfills, registry
@@ -97,7 +97,7 @@ def test_each_team_has_its_own_period_in_its_own_time_zone(source, run_dag, days
     zones = {1: ("UTC", 2), 2: ("Asia/Tokyo", 2), 3: ("America/New_York", 3)}
     for team_id, (zone, count) in zones.items():
         registered = {team_id: {"timezone": zone, "backfill_days": count}}
-        conf = TeamBackfillConf(None, None, False)
+        conf = TeamBackfillConf.parse({}, settings)
         expected = set(choose_periods(registered, settings, conf, [team_id], now).dates[team_id])
         built = {
             day for (_, day), state in states(source.clickhouse, settings, days(6), [team_id]).items()
@@ -155,7 +155,11 @@ def test_by_conf_one_team_also_when_it_was_backfilled_before(source, run_dag, da
             "team_id is 2; accepted: an enabled team; enable it with PUT /web-analytics/teams/2",
         ),
         ({"team_id": 1}, {"WEB_ANALYTICS_ROLLOUT_PERCENT": "0"}, "this one is enabled, but not selected"),
-        ({"team": 1}, {}, "team is 1; accepted: only the parameters team_id, backfill_days, dry_run"),
+        (
+            {"team": 1},
+            {},
+            "team is 1; accepted: only the parameters team_id, backfill_days, max_rows, dry_run",
+        ),
         ({}, {"WEB_ANALYTICS_BACKFILL_DAYS": "31"}, "WEB_ANALYTICS_BACKFILL_DAYS is '31'"),
     ],
 )
@@ -178,6 +182,7 @@ def test_what_is_refused(source, run_dag, monkeypatch, caplog, conf, environment
         {"team_id": True},
         {"backfill_days": 0},
         {"backfill_days": 1.5},
+        {"max_rows": -1},
         {"dry_run": 1},
     ],
 )
@@ -186,7 +191,7 @@ def test_what_the_params_refuse_before_there_is_a_run(source, run_dag, conf):
     with pytest.raises(ParamValidationError, match=next(iter(conf))):
         run_dag(DAG, conf)
     with pytest.raises(BadSetting, match=next(iter(conf))):
-        TeamBackfillConf.parse(conf)
+        TeamBackfillConf.parse(conf, Settings.load())
     assert fingerprint(source.clickhouse) == before
 
 
@@ -217,6 +222,43 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(source, run_dag, days, se
         exists, to_build, rows, *_ = plan[day.isoformat()]
         assert (exists, to_build) == (("1", "0") if day == days(5)[1] else ("0", "1"))
         assert (int(rows) > 0) == (to_build == "1")
+
+
+def test_a_budget_takes_the_newest_days_and_the_next_run_takes_the_team_again(source, run_dag, days):
+    enable(source, 1, backfill_days=3)
+    enable(source, 2, backfill_days=1)
+    source.visits([1], days(3), per_day=1)
+    source.visits([2], days(1), per_day=1)
+    first = run_dag(DAG, {"max_rows": 1})
+    assert (first.state, first.map_labels[GROUP]) == ("success", labels(days(1)))
+    assert (state_of(source, 1), state_of(source, 2)) == ("started", "succeeded")
+    reason = first_backfills.read(source.clickhouse)[1].reason
+    assert reason == f"waits for {', '.join(labels(days(3)[1:]))}, left out for what they cost"
+    # Whoever looks for waiting teams finds it.
+    second = run_dag(DAG)
+    assert second.map_labels[GROUP] == labels(days(3)[1:])
+    assert state_of(source, 1) == "succeeded"
+    assert differences_from_oracle(source.clickhouse, days(3), [1, 2]) == []
+
+
+def test_what_a_person_has_to_approve_is_left_to_the_backfill_that_asks(
+    source, run_dag, days, monkeypatch, caplog
+):
+    monkeypatch.setenv("WEB_ANALYTICS_APPROVE_ABOVE_ROWS", "1")
+    enable(source, 1)
+    source.visits([1], days(2), per_day=1)
+    run_dag(DAG, {"dry_run": True})
+    run = run_dag(DAG)
+    said = f"{', '.join(labels(days(2)))} are above WEB_ANALYTICS_APPROVE_ABOVE_ROWS 1 alone, and left to web_analytics_backfill"
+    assert caplog.text.count(said) >= 2
+    assert (run.state, run.ran(GROUP)) == ("success", 0)
+    assert set(states(source.clickhouse, Settings.load(), days(2), [1]).values()) == {(MISSING, MISSING)}
+    assert state_of(source, 1) == "started"
+    # As when somebody has approved it there.
+    for day in days(2):
+        build_partition(source.clickhouse, Settings.load(), day, [1])
+    assert run_dag(DAG).state == "success"
+    assert state_of(source, 1) == "succeeded"
 
 
 def test_a_dry_run_says_whom_it_cannot_take(source, run_dag, days, admin, caplog):
@@ -268,7 +310,7 @@ def test_who_leaves_while_a_run_is_at_work_is_not_taken_for_backfilled(source):
     first_backfills.start(clickhouse, period, {}, "run", before_selection(clickhouse))
     taken = first_backfills.taken_by(first_backfills.read(clickhouse).values(), "run")
     first_backfills.mark_left(clickhouse, [1], before_selection(clickhouse))
-    first_backfills.finish(clickhouse, taken, {}, {})
+    first_backfills.finish(clickhouse, taken, {}, {}, {})
     assert (state_of(source, 1), state_of(source, 2)) == ("left", "succeeded")
     found = first_backfills.look_and_mark(clickhouse, [1, 2], before_selection(clickhouse))
     assert found == first_backfills.Look(pending=frozenset([1]), left=frozenset())
@@ -293,8 +335,8 @@ def test_states_follow_on_each_other_whatever_the_clocks_say(source, ahead):
     taken = begin()
     assert state_of(source, 1) == "started"
     # An older try of the last task, which had found a gap, wakes up after the newest one.
-    first_backfills.finish(clickhouse, taken, {}, {}, try_number=2)
-    first_backfills.finish(clickhouse, taken, {1: "lacks a day"}, {}, try_number=1)
+    first_backfills.finish(clickhouse, taken, {}, {}, {}, try_number=2)
+    first_backfills.finish(clickhouse, taken, {1: "lacks a day"}, {}, {}, try_number=1)
     assert state_of(source, 1) == "succeeded"
 
     record("succeeded")
@@ -304,7 +346,7 @@ def test_states_follow_on_each_other_whatever_the_clocks_say(source, ahead):
 
     taken = begin()
     first_backfills.look_and_mark(clickhouse, [], before_selection(clickhouse))
-    first_backfills.finish(clickhouse, taken, {}, {}, try_number=3)
+    first_backfills.finish(clickhouse, taken, {}, {}, {}, try_number=3)
     assert state_of(source, 1) == "left"
 
 

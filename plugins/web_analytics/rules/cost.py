@@ -66,23 +66,40 @@ def total(costs: Sequence[Cost]) -> Cost:
 
 
 def within_budget(decision: Decision, estimates: Mapping[date, Cost], max_rows: int) -> Decision:
-    """The decision with as many of its dates, in their order, as the budget holds.
+    """The decision with as many of its dates as the budget holds, see :func:`held_by_budget`."""
+    dates, remark = held_by_budget(decision.dates, estimates, max_rows)
+    if not remark:
+        return decision
+    return replace(
+        decision,
+        reason=f"{decision.reason}; {remark}",
+        dates=dates,
+        dates_left=decision.dates_left + len(decision.dates) - len(dates),
+        remark=remark,
+    )
+
+
+def held_by_budget(
+    dates: Sequence[date], estimates: Mapping[date, Cost], max_rows: int
+) -> tuple[tuple[date, ...], str]:
+    """As many dates, in their order, as the budget holds, and what it has left out, in words; empty for nothing.
 
     The first date is always built: a date that is never built is a gap that stays. No date is passed over for a smaller
     one behind it, so that none is left out for ever.
 
-    :param estimates: of each date of the decision.
+    :param estimates: of each date.
     :param max_rows: the budget, in rows read in ClickHouse; 0 for none.
     """
-    if not max_rows or not decision.dates:
-        return decision
+    if not max_rows or not dates:
+        return tuple(dates), ""
     taken, rows = 0, 0
-    for day in decision.dates:
+    for day in dates:
         rows += estimates[day].rows
         if taken and rows > max_rows:
             break
         taken += 1
-    first, left = decision.dates[0], len(decision.dates) - taken
+    first, left = dates[0], len(dates) - taken
+    remark = ""
     if estimates[first].rows > max_rows:
         remark = (
             f"{first} alone is above the budget of {max_rows:,} rows with about {estimates[first].rows:,}, and is built "
@@ -91,20 +108,47 @@ def within_budget(decision: Decision, estimates: Mapping[date, Cost], max_rows: 
         if left:
             remark += f"; {_dates(left)} left to the next run"
     elif left:
-        held = sum(estimates[day].rows for day in decision.dates[:taken])
+        held = sum(estimates[day].rows for day in dates[:taken])
         remark = (
             f"the budget of {max_rows:,} rows holds the first {taken}, about {held:,} rows, and leaves {_dates(left)} to "
             "the next run"
         )
-    else:
-        return decision
-    return replace(
-        decision,
-        reason=f"{decision.reason}; {remark}",
-        dates=decision.dates[:taken],
-        dates_left=decision.dates_left + left,
-        remark=remark,
-    )
+    return tuple(dates[:taken]), remark
+
+
+def held_without_approval(
+    dates: Sequence[date], estimates: Mapping[date, Cost], approve_above_rows: int
+) -> tuple[tuple[date, ...], str]:
+    """The dates, in their order, that a run may build that asks nobody, and what it leaves out, in words.
+
+    A date that is above the bound alone is passed over: it waits for a person, and those behind it do not.
+
+    :param estimates: of each date.
+    :param approve_above_rows: 0: nobody is asked, and all are built.
+    """
+    if not approve_above_rows:
+        return tuple(dates), ""
+    taken, rows, large, others = [], 0, [], 0
+    for day in dates:
+        if estimates[day].rows > approve_above_rows:
+            large.append(day)
+        elif not others and rows + estimates[day].rows <= approve_above_rows:
+            taken.append(day)
+            rows += estimates[day].rows
+        else:
+            others += 1
+    bound = f"WEB_ANALYTICS_APPROVE_ABOVE_ROWS {approve_above_rows:,}"
+    remarks = []
+    if large:
+        remarks.append(
+            f"{', '.join(map(str, large))} {'is' if len(large) == 1 else 'are'} above {bound} alone, and left to "
+            "web_analytics_backfill, which asks a person"
+        )
+    if others:
+        remarks.append(
+            f"{_dates(others)} more would be above {bound} together, and {'is' if others == 1 else 'are'} left to the next run"
+        )
+    return tuple(taken), "; ".join(remarks)
 
 
 def needs_approval(cost: Cost, approve_above_rows: int) -> bool:

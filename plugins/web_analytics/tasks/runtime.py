@@ -145,6 +145,13 @@ def result_of(task_id: str, key: str = "return_value") -> Any:
     return ti.xcom_pull(task_ids=task_id, key=key) if states.get(task_id) == "success" else None
 
 
+def hand_on(key: str, value: Any) -> None:
+    """Hands on more than what the task returns; :func:`result_of` reads it."""
+    from airflow.sdk import get_current_context
+
+    get_current_context()["ti"].xcom_push(key=key, value=value)
+
+
 def results_of_mapped(task_id: str) -> list[Any]:
     """As :func:`result_of`, of each of a mapped task's instances that has succeeded."""
     from airflow.sdk import get_current_context

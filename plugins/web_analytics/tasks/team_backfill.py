@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -19,14 +19,14 @@ from web_analytics.errors import BadSetting
 from web_analytics.reporting import failures as failures_of_run
 from web_analytics.reporting.concern import Concern
 from web_analytics.rules import time_zones
-from web_analytics.rules.cost import Cost, total
+from web_analytics.rules.cost import Cost, held_by_budget, held_without_approval, total
 from web_analytics.rules.decision import GapCount
 from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, newest_first
 from web_analytics.rules.states import COMPLETE, INCONSISTENT, MISSING, STALE
 from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS, Settings
 from web_analytics.tasks.backfill import BackfillIncomplete
 from web_analytics.tasks.dates import first_cause, in_state, lock_and_stage, wait_while_busy
-from web_analytics.tasks.runtime import current_conf, current_task, label_map_index, open_clickhouse
+from web_analytics.tasks.runtime import current_conf, current_task, hand_on, label_map_index, open_clickhouse
 from web_analytics.teams import first_backfills
 from web_analytics.teams.first_backfills import NO_DATES, Before
 from web_analytics.teams.selection import TeamSelection, select_teams
@@ -39,6 +39,8 @@ LACKING = (MISSING, INCONSISTENT, STALE)
 # What a day must not be afterwards. An event that arrives while the day is built makes it stale again.
 STILL_LACKING = (MISSING, INCONSISTENT)
 TEAMS_IN_LOG_TABLE = 100
+# What plan hands on beside its dates.
+LEFT_OUT = "left_out"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def plan() -> list[dict[str, str]]:
     :returns: the arguments of each date's task group, newest first; none for a dry run, which prints its plan.
     """
     log.info("Team backfill: looking for teams that are enabled and not yet backfilled.")
-    settings, conf, task = Settings.load(), TeamBackfillConf.parse(current_conf()), current_task()
+    settings, conf = _settings_and_conf()
+    task = current_task()
     now = datetime.now(UTC)
     plan_id = uuid.uuid4().hex
     with open_clickhouse(settings, task) as clickhouse:
@@ -78,7 +81,8 @@ def plan() -> list[dict[str, str]]:
         team_ids = _teams_to_backfill(clickhouse, settings, conf, selection, before)
         periods = choose_periods(_registered(clickhouse, team_ids), settings, conf, team_ids, now)
         if conf.dry_run:
-            log.info("Dry run, nothing is built. The plan:\n%s", describe(clickhouse, settings, periods, now))
+            plan_in_words = describe(clickhouse, settings, conf, periods, now)
+            log.info("Dry run, nothing is built. The plan:\n%s", plan_in_words)
             return []
         first_backfills.start(clickhouse, periods.dates, periods.refused, task.run_id, before)
         gaps: list[GapCount] = []
@@ -86,8 +90,24 @@ def plan() -> list[dict[str, str]]:
             if dates:
                 scope = DetectionScope(dates, LACKING, nightly=False)
                 gaps = detector.store_plan(clickhouse, settings, scope, ids, plan_id)  # all stored so far
-        days = [day.isoformat() for day in newest_first(gap.partition_date for gap in gaps)]
-        reason = _reason(team_ids, days)
+        found = newest_first(gap.partition_date for gap in gaps)
+        taken, estimates, remark = found, [], ""
+        if found and (conf.max_rows or settings.approve_above_rows):
+            sizes = {
+                day: cost.source_rows(clickhouse, day, detector.planned_teams(clickhouse, plan_id, day))
+                for day in found
+            }
+            estimated = cost.estimated(sizes, cost.earlier_builds(clickhouse, now))
+            taken, remark = _affordable(found, estimated, settings, conf)
+            estimates = [
+                {"date": day.isoformat(), "source_rows": sizes[day], **asdict(estimated[day])}
+                for day in taken
+            ]
+        days = [day.isoformat() for day in taken]
+        reason = "; ".join(filter(None, [_reason(team_ids, found), remark]))
+        if remark:
+            failures_of_run.remark(remark)
+            hand_on(LEFT_OUT, [day.isoformat() for day in found if day not in taken])
         if team_ids:
             history.append(
                 clickhouse,
@@ -99,6 +119,8 @@ def plan() -> list[dict[str, str]]:
                 details={
                     "plan_id": plan_id,
                     "dates": days,
+                    "dates_left": len(found) - len(days),
+                    "estimates": estimates,
                     "team_ids": sorted(team_ids)[:TEAMS_IN_LOG_TABLE],
                 },
             )
@@ -106,7 +128,22 @@ def plan() -> list[dict[str, str]]:
     return [{"day": day, "plan_id": plan_id} for day in days]
 
 
-def _reason(team_ids: Collection[int], days: Collection[str]) -> str:
+def _settings_and_conf() -> tuple[Settings, TeamBackfillConf]:
+    settings = Settings.load()
+    return settings, TeamBackfillConf.parse(current_conf(), settings)
+
+
+def _affordable(
+    days: Sequence[date], estimates: Mapping[date, Cost], settings: Settings, conf: TeamBackfillConf
+) -> tuple[Sequence[date], str]:
+    """The dates that a run builds, and what it leaves out, in words. It asks nobody: what a person has to approve is left
+    to web_analytics_backfill, whose detection finds the same days."""
+    alone, too_dear = held_without_approval(days, estimates, settings.approve_above_rows)
+    taken, left = held_by_budget(alone, estimates, conf.max_rows)
+    return taken, "; ".join(filter(None, [left, too_dear]))
+
+
+def _reason(team_ids: Collection[int], days: Collection[date]) -> str:
     if not team_ids:
         return "nobody is to be backfilled"
     teams = _count(team_ids, "team")
@@ -138,15 +175,17 @@ def stage_date(day: str, plan_id: str) -> dict[str, str]:
         return lock_and_stage(clickhouse, settings, task, partition_date, lacking)
 
 
-def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
-    """Looks again at what the teams of this run lack, and records each as backfilled or failed.
+def summarise(planned: Collection[Any] | None, left_out: Collection[str] | None) -> dict[str, Any]:
+    """Looks again at what the teams of this run lack, and records each as backfilled, failed, or waiting for a next run.
 
     :param planned: what :func:`plan` returned; None where it failed.
+    :param left_out: the days that it left out for what they cost.
     :raises BackfillIncomplete: a team still lacks a day, has no valid settings, or is not what the raw events say.
     """
     if planned is None:
         raise BackfillIncomplete(f"No plan was made. {failures_of_run.first_cause()}".strip())
-    settings, conf, task = Settings.load(), TeamBackfillConf.parse(current_conf()), current_task()
+    settings, conf = _settings_and_conf()
+    task = current_task()
     if conf.dry_run:
         return {"succeeded": [], "failed": {}}
     with open_clickhouse(settings, task) as clickhouse:
@@ -155,11 +194,17 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
         failures = {team.team_id: team.reason for team in taken if team.dates == NO_DATES}
         periods = Periods({team.team_id: team.dates for team in taken if team.dates != NO_DATES})
         lacking: dict[int, set[date]] = defaultdict(set)
+        waiting: dict[int, set[date]] = defaultdict(set)
         for dates, teams in periods.by_range().items():
             for row in detector.list_gaps(clickhouse, settings, dates, teams, STILL_LACKING):
-                lacking[row["team_id"]].add(row["partition_date"])
+                is_left_out = row["partition_date"].isoformat() in (left_out or ())
+                (waiting if is_left_out else lacking)[row["team_id"]].add(row["partition_date"])
         for team_id, days in lacking.items():
             failures[team_id] = f"lacks {', '.join(map(str, newest_first(days)))}"
+        waits = {
+            team_id: f"waits for {', '.join(map(str, newest_first(days)))}, left out for what they cost"
+            for team_id, days in waiting.items()
+        }
         # Whoever was switched off while the run was at work was rightly not built.
         left = failures.keys() - select_teams(clickhouse, settings).team_ids if failures else set()
         if left:
@@ -170,13 +215,15 @@ def summarise(planned: Collection[Any] | None) -> dict[str, Any]:
         remarks = {
             team.team_id: remark
             for team in taken
-            if team.team_id not in failures
+            if team.team_id not in failures.keys() | waits.keys()
             and (remark := first_backfills.remark_on(clickhouse, team.team_id))
         }
-        first_backfills.finish(clickhouse, taken, failures, remarks, task.try_number)
+        first_backfills.finish(clickhouse, taken, failures, waits, remarks, task.try_number)
         wrong = in_state("validate", "failed", [each["day"] for each in planned])
-    succeeded = sorted(team.team_id for team in taken if team.team_id not in failures)
+    succeeded = sorted(team.team_id for team in taken if team.team_id not in failures.keys() | waits.keys())
     log.info("%s backfilled.", _count(succeeded, "team"))
+    for team_id, reason in waits.items():
+        log.info("Team %d %s; the next run takes it again.", team_id, reason)
     for team_id, remark in remarks.items():
         log.warning("Team %d: %s.", team_id, remark)
     if failures:
@@ -226,8 +273,11 @@ def choose_periods(
     return periods
 
 
-def describe(clickhouse: ClickHouse, settings: Settings, periods: Periods, now: datetime) -> str:
-    """The plan of a dry run as an aligned table: what exists already, what would be built, what that would cost."""
+def describe(
+    clickhouse: ClickHouse, settings: Settings, conf: TeamBackfillConf, periods: Periods, now: datetime
+) -> str:
+    """The plan of a dry run as an aligned table: what exists already, what is to be built, what that would cost; and what a
+    run would leave out."""
     complete: dict[date, set[int]] = defaultdict(set)
     lacking: dict[date, set[int]] = defaultdict(set)
     for dates, team_ids in periods.by_range().items():
@@ -248,7 +298,8 @@ def describe(clickhouse: ClickHouse, settings: Settings, periods: Periods, now: 
         f"Team {team_id} cannot be backfilled: it {reason}."
         for team_id, reason in sorted(periods.refused.items())
     ]
-    return "\n".join([planned, *refused])
+    _, remark = _affordable(newest_first(lacking), estimates, settings, conf)
+    return "\n".join([planned, *([f"Left out: {remark}."] if remark else []), *refused])
 
 
 def _teams_to_backfill(

@@ -188,12 +188,14 @@ def finish(
     clickhouse: ClickHouse,
     taken: Iterable[TeamBackfill],
     failures: Mapping[int, str],
+    waiting: Mapping[int, str],
     remarks: Mapping[int, str],
     try_number: int = 1,
 ) -> None:
     """Records how a run ended for the teams it took.
 
     :param failures: why, for those that failed.
+    :param waiting: for what, for those that the next run takes again.
     :param remarks: what is odd about others.
     :param try_number: of the task that says so: what the newest try says holds.
     """
@@ -202,8 +204,12 @@ def finish(
         (
             replace(
                 team,
-                state=FAILED if team.team_id in failures else SUCCEEDED,
-                reason=failures.get(team.team_id, remarks.get(team.team_id, "")),
+                state=FAILED
+                if team.team_id in failures
+                else STARTED
+                if team.team_id in waiting
+                else SUCCEEDED,
+                reason={**remarks, **waiting, **failures}.get(team.team_id, ""),
                 # Just after the start: if the team has left meanwhile, that is newer and holds.
                 version=team.version + try_number * A_LITTLE_LATER,
             )
