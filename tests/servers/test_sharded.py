@@ -9,17 +9,20 @@ import pytest
 
 from demo import sample_data
 from tests.servers.cluster import CLUSTER, two_shards
-from tests.support import Source, differences_from_oracle, found_gaps, open_client
+from tests.support import Source, at, differences_from_oracle, found_gaps, open_client
 from web_analytics import schema, validation
 from web_analytics.api.coverage import content
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.placement import Placement
+from web_analytics.detection import activity
 from web_analytics.errors import SchemaMismatch
+from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.settings import Settings
 
 pytestmark = pytest.mark.cluster
 
 SHARDS = ("shard1", "shard2")
+STATS, BOUNCES = "web_pre_aggregated_stats", "web_pre_aggregated_bounces"
 TEAMS = {"shard1": [1, 2, 3], "shard2": [4, 5, 6]}
 
 
@@ -81,13 +84,41 @@ def test_each_shard_is_a_region_and_dashboards_see_them_all(shards, run_dag, day
         assert run_dag(f"web_analytics_setup__{shard}").state == "success"
     everywhere = [(team, len(days(2)) * 6) for shard in SHARDS for team in TEAMS[shard]]
     for clickhouse in shards.values():
-        for table in ("web_pre_aggregated_stats", "web_pre_aggregated_bounces"):
+        for table in (STATS, BOUNCES):
             assert (
                 clickhouse.client.execute(
                     f"SELECT team_id, sumMerge(pageviews_count_state) FROM distributed_{table} GROUP BY team_id ORDER BY team_id"
                 )
                 == everywhere
             )
+    complete = {
+        (team, day, table, "complete")
+        for shard in SHARDS
+        for team in TEAMS[shard]
+        for day in days(2)
+        for table in (STATS, BOUNCES)
+    }
+    for clickhouse in shards.values():
+        assert freshness(clickhouse, days(2)) == complete
+    # Late events of one shard's team are known to dashboards on both, once somebody has looked.
+    late, day = TEAMS["shard2"][0], days(1)[0]
+    Source(shards["shard2"]).event(late, at(day, 9), ingested=datetime.now(UTC))
+    settings = Settings.of_region("shard2")
+    activity.refresh(shards["shard2"], settings, DateRange(days(2)[-1], days(1)[0] + ONE_DAY))
+    stale = {(late, day, table, "stale") for table in (STATS, BOUNCES)}
+    for clickhouse in shards.values():
+        assert freshness(clickhouse, days(2)) == stale | {
+            each for each in complete if each[:2] != (late, day)
+        }
+
+
+def freshness(clickhouse, days) -> set[tuple]:
+    return set(
+        clickhouse.client.execute(
+            "SELECT team_id, date, table, state FROM distributed_web_pre_aggregated_freshness WHERE date IN %(days)s",
+            {"days": days},
+        )
+    )
 
 
 def test_a_node_that_was_left_out_is_named(shards, nodes, monkeypatch, run_dag):
