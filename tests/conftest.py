@@ -79,20 +79,43 @@ def clickhouse_server(tmp_path_factory, is_embedded):
         yield server
 
 
+@pytest.fixture(scope="session")
+def prepared_databases():
+    """Databases that were set up and are empty."""
+    return []
+
+
 @pytest.fixture
-def clickhouse(clickhouse_server, monkeypatch):
-    """The package's connection, to an empty database of this test's own."""
+def own_database(request, clickhouse_server, prepared_databases):
+    """An empty database of this test's own: one that another test has used, if this one wants everything that the setup
+    creates."""
+    from tests.prepared import Database
     from tests.support import open_client
+
+    wants_schema = "web_analytics_schema" in request.fixturenames
+    may_be_known = wants_schema and not request.node.get_closest_marker("new_database")
+    admin = open_client(clickhouse_server)
+    if may_be_known and prepared_databases:
+        used = prepared_databases.pop()
+    else:
+        used = Database(f"test_{uuid.uuid4().hex[:12]}")
+        admin.execute(f"CREATE DATABASE {used.name}")
+    yield used
+    if used.is_prepared and used.empty(admin):
+        prepared_databases.append(used)
+    else:
+        admin.execute(f"DROP DATABASE {used.name} SYNC")
+    admin.disconnect()
+
+
+@pytest.fixture
+def clickhouse(own_database, clickhouse_server, monkeypatch):
+    """The package's connection, to the test's own database."""
     from web_analytics.clickhouse.connection import ClickHouse
 
-    database = f"test_{uuid.uuid4().hex[:12]}"
-    admin = open_client(clickhouse_server)
-    admin.execute(f"CREATE DATABASE {database}")
-    monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", clickhouse_server.uri(database))
+    monkeypatch.setenv("AIRFLOW_CONN_CLICKHOUSE_DEFAULT", clickhouse_server.uri(own_database.name))
     with ClickHouse("clickhouse_default") as connection:
         yield connection
-    admin.execute(f"DROP DATABASE {database} SYNC")
-    admin.disconnect()
 
 
 @pytest.fixture
@@ -109,11 +132,13 @@ def settings():
 
 
 @pytest.fixture
-def web_analytics_schema(clickhouse, clickhouse_server, settings):
+def web_analytics_schema(clickhouse, own_database, clickhouse_server, settings):
     """The connection with an empty PostHog-shaped source and everything that the setup creates."""
     from tests.support import set_up
 
-    set_up(clickhouse, settings, clickhouse_server.user, clickhouse_server.password)
+    if not own_database.is_prepared:
+        set_up(clickhouse, settings, clickhouse_server.user, clickhouse_server.password)
+        own_database.was_set_up(clickhouse.client)
     return clickhouse
 
 

@@ -14,6 +14,9 @@ from web_analytics.rules.decision import MOST_QUERIED, GapCount, in_order
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.rules.states import MISSING
 
+# The log of queries knows what others have asked of a database of this name.
+pytestmark = pytest.mark.new_database
+
 TEAMS = (1, 2, 3)
 
 

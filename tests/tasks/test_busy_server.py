@@ -94,6 +94,7 @@ def test_a_date_waits_until_others_queries_are_gone(
     assert progress.read_status(missing, Settings.load(), "", datetime.now(UTC))["builds"][0]["waiting"] == []
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_busy_keeps_no_date_for_ever(missing, run_dag, days, monkeypatch, caplog):
     monkeypatch.setenv("WEB_ANALYTICS_BUSY_ABOVE", '{"memory_percent": 0}')
     monkeypatch.setattr(Settings, "busy_wait", property(lambda self: timedelta(seconds=3)))

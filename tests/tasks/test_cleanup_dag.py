@@ -81,6 +81,7 @@ def test_approved_deletes_exactly_the_team_and_the_days(built, source, run_dag, 
     assert [each["pageviews"] for each in details["deleted"]] == [6] * len(steps.BUILT_TABLES)
 
 
+@pytest.mark.slow
 def test_a_deleted_day_counts_as_not_built(built, source, run_dag, days, conf):
     with answer("Approve"):
         run_dag(DAG, {**conf, "dry_run": False})

@@ -112,6 +112,7 @@ def test_the_estimate_learns_from_what_builds_took(missing, run_dag, days, caplo
         assert each["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_a_dry_run_estimates_what_the_run_would(missing, run_dag, days, caplog):
     before = fingerprint(missing)
     with caplog.at_level(logging.INFO):
@@ -141,6 +142,7 @@ def test_only_teams_that_lack_a_date_are_estimated(source, run_dag, days):
     assert estimated["source_rows"] < source.clickhouse.client.execute("SELECT count() FROM events")[0][0] / 2
 
 
+@pytest.mark.slow
 def test_below_the_bound_nobody_is_asked(missing, run_dag, days, monkeypatch):
     monkeypatch.setenv("WEB_ANALYTICS_APPROVE_ABOVE_ROWS", str(10**9))
     run = run_dag(DAG, {"max_partitions": 2})

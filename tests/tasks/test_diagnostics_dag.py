@@ -113,6 +113,7 @@ def test_each_single_command_fills_its_range_and_nothing_else(gappy, run_dag, da
     assert built == {(table, 1, days(6)[5]) for table in (STATS, BOUNCES)}
 
 
+@pytest.mark.slow
 def test_the_command_for_stale_days_alone_leaves_complete_days_between_them(source, settings, run_dag, days):
     """Young ones: the rule would let them wait."""
     day = days(3)

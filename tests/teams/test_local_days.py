@@ -66,6 +66,7 @@ def found(source, zone: str) -> dict[date, tuple[int, int]]:
     return {day: (views, sessions) for day, views, sessions in source.clickhouse.client.execute(query(zone))}
 
 
+@pytest.mark.slow
 def test_local_days_are_exact_and_a_mixture_of_widths_is_refused(source, expected):
     hours = Settings.load({})
     quarters = Settings.load({"WEB_ANALYTICS_BUCKET_MINUTES": "15"})

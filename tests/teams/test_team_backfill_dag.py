@@ -241,6 +241,7 @@ def test_a_budget_takes_the_newest_days_and_the_next_run_takes_the_team_again(so
     assert differences_from_oracle(source.clickhouse, days(3), [1, 2]) == []
 
 
+@pytest.mark.slow
 def test_what_a_person_has_to_approve_is_left_to_the_backfill_that_asks(
     source, run_dag, days, monkeypatch, caplog
 ):
@@ -363,6 +364,7 @@ def test_who_is_enabled_while_others_look_has_not_left(source):
     assert state_of(source, 1) == "started"
 
 
+@pytest.mark.slow
 def test_who_is_switched_off_elsewhere_while_a_run_is_at_work_has_left(source, run_dag, days, admin):
     """By SQL, or in PostHog: nobody has recorded that the team left, and what it lacks is no failure."""
     enable(source, 1, 2)
