@@ -289,7 +289,7 @@ class Change(Run):
 
 def be_processes() -> None:
     """Actors are processes of their own, which share no lock of a process, and who is stopped is so for long."""
-    registry._ONE_AT_A_TIME = nullcontext()
+    registry._reloading = lambda clickhouse: nullcontext()
     registry.POLL_SECONDS, registry.ABANDONED_AFTER = 0, timedelta(seconds=-1)
     # Every connection asks for its login's profile, which nobody changes here: once is enough.
     ask, answers = profile.settings_to_reset, []

@@ -34,6 +34,7 @@ class Outcome:
     :ivar restless: team-days that would be built again although everything was just built.
     :ivar false_alarms: validations that failed for good although the tables were right.
     :ivar harmed: steps that failed for good although nobody had taken the date over.
+    :ivar trespasses: tables that an actor has changed after another had taken its date over and come to its end.
     :ivar error: the case could not be played.
     :ivar reached: the actors came to the statements at which they were to stop.
     """
@@ -47,6 +48,7 @@ class Outcome:
     restless: int = 0
     false_alarms: int = 0
     harmed: int = 0
+    trespasses: int = 0
     error: str = ""
     reached: bool = True
     told: list[str] = field(default_factory=list)
@@ -56,7 +58,17 @@ class Outcome:
         return bool(self.error) or any(getattr(self, name) for name in COUNTS)
 
 
-COUNTS = ("undetected", "lost", "duplicated", "leftovers", "undeleted", "restless", "false_alarms", "harmed")
+COUNTS = (
+    "undetected",
+    "lost",
+    "duplicated",
+    "leftovers",
+    "undeleted",
+    "restless",
+    "false_alarms",
+    "harmed",
+    "trespasses",
+)
 
 
 class Acting:
@@ -207,6 +219,9 @@ class Play:
             second.start()
         self.outcome.reached = first.is_stopped and (not case.second or bool(second and second.is_stopped))
         first.is_superseded = self._is_superseded(run)
+        # Nothing that the first one does from here on reaches readers.
+        is_over = first.is_superseded and second and not (second.is_stopped or second.waits_at)
+        stored = self.world.stored() if is_over else None
         found: dict[str, Outcome] = {}
         for how in (cases.KILLED, cases.LATE):
             if how in wanted and first.is_stopped:
@@ -215,6 +230,8 @@ class Play:
                 if self._is_quiet():
                     found[how] = Outcome(str(replace(case, first=replace(case.first, how=how))))
         self._end(first, second)
+        if stored:
+            self._tell_trespasses(stored)
         self._judge()
         return {**found, case.first.how: self.outcome}
 
@@ -367,6 +384,12 @@ class Play:
 
     def _is_quiet(self) -> bool:
         return not self.outcome.false_alarms and self.world.look(self._has_proved, briefly=True).is_quiet
+
+    def _tell_trespasses(self, before) -> None:
+        found = self.world.stored()
+        changed = [table.name for table in before if found[table] != before[table]]
+        self.outcome.trespasses = len(changed)
+        self._tell("changed by one that was taken over", changed)
 
     def _judge(self) -> None:
         """What is wrong, whether the states say so, and whether one further run heals it."""

@@ -72,6 +72,7 @@ def test_a_spread_of_the_interleavings_loses_doubles_and_leaves_nothing(stops, s
     ("experiment", "case"),
     [
         ("no-names-of-tries", 1),
+        ("empty-days-are-dropped", 2),
         ("no-fence-of-takeovers", 3),
         ("no-selection-at-publishing", 5),
         ("no-compare-and-set", 10),

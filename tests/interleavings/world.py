@@ -20,7 +20,7 @@ from web_analytics.detection.detector import coverage_query
 from web_analytics.rules.partitions import ONE_DAY, DateRange, newest_closed_day
 from web_analytics.rules.states import GAP_KINDS
 from web_analytics.settings import Settings
-from web_analytics.tables import TABLES
+from web_analytics.tables import TABLES, PreAggregatedTable
 
 NEW_TEAM, APPROVED_TEAM, COMPLETE_TEAM, FORMER_TEAM = 1, 2, 3, 4
 TEAMS = (NEW_TEAM, APPROVED_TEAM, COMPLETE_TEAM, FORMER_TEAM)
@@ -173,11 +173,8 @@ class World:
         )
         judged = {*enabled, FORMER_TEAM}
         truth = self.later_truth if self._has_moved else self.truth
-        parameters = {"date_start": self.days.start, "date_end": self.days.end, "team_ids": []}
         differences, undeleted = [], 0
-        for table in TABLES:
-            rows = self.clickhouse.query(f"validation/oracle_stored_{table.short_name}", parameters)
-            found = {(row["team_id"], row["day"]): row for row in rows}
+        for table, found in self.stored().items():
             undeleted += deleted and (APPROVED_TEAM, self.day) in found
             for key in sorted(truth.keys() | found.keys()):
                 if key[0] not in judged or (deleted and key == (APPROVED_TEAM, self.day)):
@@ -190,6 +187,17 @@ class World:
         left = tuple(name for name in leftovers(self.clickhouse) if name != REGISTRY_LOCK)
         gaps = {} if briefly and (differences or undeleted or left) else self.gaps(enabled)
         return Look(tuple(differences), gaps, undeleted, left)
+
+    def stored(self) -> dict[PreAggregatedTable, dict[tuple[int, date], dict[str, Any]]]:
+        """What readers find in each table, by team and day."""
+        parameters = {"date_start": self.days.start, "date_end": self.days.end, "team_ids": []}
+        return {
+            table: {
+                (row["team_id"], row["day"]): row
+                for row in self.clickhouse.query(f"validation/oracle_stored_{table.short_name}", parameters)
+            }
+            for table in TABLES
+        }
 
     def gaps(self, team_ids: Iterable[int]) -> dict[tuple[int, date], tuple[str, str]]:
         """What the nightly run would find of these teams."""

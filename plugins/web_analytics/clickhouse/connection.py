@@ -192,6 +192,8 @@ class ClickHouse:
         self._connect: Callable[[], Client] | None = None
         self._running_query_id: str | None = None
         self._others: list[ClickHouse] = []
+        self._database: Database | None = None
+        self._server_version: tuple[int, int] | None = None
         # Where a connection may lead to any node, others are reached by these.
         self._nodes = [
             ClickHouse(conn_id, origin=self.origin)
@@ -288,25 +290,31 @@ class ClickHouse:
         for node in self._nodes:
             node._resolve()
 
-    @functools.cached_property
+    # Asked once, and not by functools.cached_property: before Python 3.12 that lets one thread ask at a time, whatever
+    # connections they have, and whoever asked a server that hangs kept all others waiting.
+    @property
     def server_version(self) -> tuple[int, int]:
         """Year and month of the server's version."""
-        year, month, *_ = self.query("clickhouse/server_version")[0]["version"].split(".")
-        return int(year), int(month)
+        if self._server_version is None:
+            year, month, *_ = self.query("clickhouse/server_version")[0]["version"].split(".")
+            self._server_version = int(year), int(month)
+        return self._server_version
 
     @property
     def brings_back_replaced_parts(self) -> bool:
         """Whether a restart loads parts again that were replaced shortly before (ClickHouse issue 107605)."""
         return not self.placement.topology.replicated and self.server_version < FIRST_SAFE_RESTART
 
-    @functools.cached_property
+    @property
     def database(self) -> Database:
         """The database that all statements work in."""
-        text = sql.render(READ_DATABASE)
-        rows, _ = self._repeat(
-            lambda: self._execute_once(READ_DATABASE, text, {}, (), False), self.pauses, False
-        )
-        return Database(*rows[0])
+        if self._database is None:
+            text = sql.render(READ_DATABASE)
+            rows, _ = self._repeat(
+                lambda: self._execute_once(READ_DATABASE, text, {}, (), False), self.pauses, False
+            )
+            self._database = Database(*rows[0])
+        return self._database
 
     @property
     def has_shared_catalog(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,8 +24,9 @@ UNREGISTERED_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
 POLL_SECONDS, WAITS_AT_MOST, ABANDONED_AFTER = 0.05, timedelta(seconds=10), timedelta(seconds=30)
 TABLE_ALREADY_EXISTS = 57
 API = TaskIdentity(dag_id="web_analytics_api", run_id="api", task_id="put_team")
-# Requests are answered in threads: without it the check of a reload could meet a further one.
-_ONE_AT_A_TIME = threading.Lock()
+# Requests are answered in threads: without it the check of a reload could meet a further one. One for each connection: of
+# two regions one may hang.
+_RELOADING: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 # The token of the lock that another holds: when it was seen first, by a clock that only goes on.
 _SEEN_SINCE: dict[str, float] = {}
 
@@ -173,6 +175,19 @@ def publish(clickhouse: ClickHouse) -> None:
     """Reloads and checks the dictionary.
 
     :raises SchemaMismatch: the dictionary does not hold what the registry holds.
+    :raises RegistryBusy: another thread still reloads it, and the time for the whole answer is over.
     """
-    with _ONE_AT_A_TIME:
+    with _reloading(clickhouse):
         schema.reload_teams_dictionary(clickhouse)
+
+
+@contextmanager
+def _reloading(clickhouse: ClickHouse) -> Generator[None, None, None]:
+    left = clickhouse.seconds_left
+    lock = _RELOADING[clickhouse.conn_id]
+    if not lock.acquire(timeout=-1 if left is None else max(left, 0)):
+        raise RegistryBusy("Others have been reloading the dictionary of teams for too long; try again.")
+    try:
+        yield
+    finally:
+        lock.release()
