@@ -132,9 +132,10 @@ def queue(checkout: Path, run_id: str, conf: dict[str, Any]) -> None:
     from airflow.models.dag import DagModel
     from airflow.models.dagrun import DagRun
     from airflow.models.pool import Pool
+    from airflow.models.taskinstance import TaskInstance
     from airflow.serialization.serialized_objects import DagSerialization
     from airflow.utils.session import create_session
-    from airflow.utils.state import DagRunState
+    from airflow.utils.state import DagRunState, TaskInstanceState
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
     from sqlalchemy import update
 
@@ -145,6 +146,9 @@ def queue(checkout: Path, run_id: str, conf: dict[str, Any]) -> None:
     with create_session() as session:
         running = DagRun.state == DagRunState.RUNNING
         session.execute(update(DagRun).where(running).values(state=DagRunState.FAILED))
+        # Tasks that earlier trials have killed hold slots of the pool: of these nobody notices that they are dead.
+        dead = TaskInstance.state == TaskInstanceState.RUNNING
+        session.execute(update(TaskInstance).where(dead).values(state=TaskInstanceState.FAILED))
         session.execute(update(DagModel).where(DagModel.dag_id == runs.DAG_ID).values(is_paused=False))
         dag.create_dagrun(
             run_id=run_id,
