@@ -99,7 +99,7 @@ class Pretended:
 
     def becomes(self, topology: str, engine: str) -> None:
         self._clickhouse.placement = Placement(topology)
-        self._patch.setattr(self._clickhouse, "database", Database("some", engine, ""), raising=False)
+        self._patch.setattr(self._clickhouse, "_database", Database("some", engine, ""))
 
 
 @pytest.fixture
