@@ -39,7 +39,7 @@ def wait_for(condition, seconds=20):
 def stopped(source, clickhouse_server, is_embedded):
     """``stopped()`` stops the server of this process's tests as a hanging machine would; it goes on afterwards."""
     if not is_embedded:
-        pytest.skip("stops the embedded server")
+        pytest.skip("stops the server, which other processes of the tests use too where it is a given one")
     source.enable(1)
     yield lambda: os.kill(clickhouse_server.pid, signal.SIGSTOP)
     os.kill(clickhouse_server.pid, signal.SIGCONT)

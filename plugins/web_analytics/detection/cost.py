@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -48,6 +49,13 @@ def estimated(sizes: dict[date, int], earlier: list[BuiltDate]) -> dict[date, Co
     :param sizes: what :func:`source_rows` told of each.
     """
     return {day: estimate(rows, earlier) for day, rows in sizes.items()}
+
+
+def as_json(
+    days: Iterable[date], sizes: Mapping[date, int], estimates: Mapping[date, Cost]
+) -> list[dict[str, Any]]:
+    """The estimates of these dates as a decision keeps them in the history, where ``detection/list_costs.sql`` reads them."""
+    return [{"date": day.isoformat(), "source_rows": sizes[day], **asdict(estimates[day])} for day in days]
 
 
 def costs_of_run(clickhouse: ClickHouse, dag_id: str, run_id: str, now: datetime) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -159,10 +158,7 @@ def decide_run(detected: dict[str, Any]) -> dict[str, Any]:
             "missing_by_table": _missing_by_table(gaps),
             "min_missing_partitions": conf.min_missing_partitions,
             "max_rows": conf.max_rows,
-            "estimates": [
-                {"date": day.isoformat(), "source_rows": sizes[day], **asdict(estimates[day])}
-                for day in decision.dates
-            ],
+            "estimates": cost.as_json(decision.dates, sizes, estimates),
             "asks": "",
         }
         if needs_answer and not conf.dry_run:

@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -93,16 +93,10 @@ def plan() -> list[dict[str, str]]:
         found = newest_first(gap.partition_date for gap in gaps)
         taken, estimates, remark = found, [], ""
         if found and (conf.max_rows or settings.approve_above_rows):
-            sizes = {
-                day: cost.source_rows(clickhouse, day, detector.planned_teams(clickhouse, plan_id, day))
-                for day in found
-            }
-            estimated = cost.estimated(sizes, cost.earlier_builds(clickhouse, now))
+            planned = {day: detector.planned_teams(clickhouse, plan_id, day) for day in found}
+            sizes, estimated = _estimated(clickhouse, planned, now)
             taken, remark = _affordable(found, estimated, settings, conf)
-            estimates = [
-                {"date": day.isoformat(), "source_rows": sizes[day], **asdict(estimated[day])}
-                for day in taken
-            ]
+            estimates = cost.as_json(taken, sizes, estimated)
         days = [day.isoformat() for day in taken]
         reason = "; ".join(filter(None, [_reason(team_ids, found), remark]))
         if remark:
@@ -131,6 +125,14 @@ def plan() -> list[dict[str, str]]:
 def _settings_and_conf() -> tuple[Settings, TeamBackfillConf]:
     settings = Settings.load()
     return settings, TeamBackfillConf.parse(current_conf(), settings)
+
+
+def _estimated(
+    clickhouse: ClickHouse, teams: Mapping[date, Collection[int]], now: datetime
+) -> tuple[dict[date, int], dict[date, Cost]]:
+    """Rows of the source, and the estimate, of each date for the teams that lack it."""
+    sizes = {day: cost.source_rows(clickhouse, day, team_ids) for day, team_ids in teams.items()}
+    return sizes, cost.estimated(sizes, cost.earlier_builds(clickhouse, now))
 
 
 def _affordable(
@@ -276,16 +278,15 @@ def choose_periods(
 def describe(
     clickhouse: ClickHouse, settings: Settings, conf: TeamBackfillConf, periods: Periods, now: datetime
 ) -> str:
-    """The plan of a dry run as an aligned table: what exists already, what is to be built, what that would cost; and what a
-    run would leave out."""
+    """The plan of a dry run as an aligned table: what exists already, what is lacking, what that would cost; and what a run
+    would leave out of it."""
     complete: dict[date, set[int]] = defaultdict(set)
     lacking: dict[date, set[int]] = defaultdict(set)
     for dates, team_ids in periods.by_range().items():
         for row in detector.list_gaps(clickhouse, settings, dates, team_ids, (*LACKING, COMPLETE)):
             is_complete = row["stats_state"] == row["bounces_state"] == COMPLETE
             (complete if is_complete else lacking)[row["partition_date"]].add(row["team_id"])
-    sizes = {day: cost.source_rows(clickhouse, day, team_ids) for day, team_ids in lacking.items()}
-    estimates = cost.estimated(sizes, cost.earlier_builds(clickhouse, now)) if sizes else {}
+    _, estimates = _estimated(clickhouse, lacking, now) if lacking else ({}, {})
     lines = [
         (day, len(complete[day]), len(lacking[day]), *_columns(estimates.get(day, Cost(0, 0, 0.0))))
         for day in newest_first((*complete, *lacking))

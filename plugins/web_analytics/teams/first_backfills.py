@@ -199,17 +199,15 @@ def finish(
     :param remarks: what is odd about others.
     :param try_number: of the task that says so: what the newest try says holds.
     """
+    states = {**dict.fromkeys(waiting, STARTED), **dict.fromkeys(failures, FAILED)}
+    reasons = {**remarks, **waiting, **failures}
     record(
         clickhouse,
         (
             replace(
                 team,
-                state=FAILED
-                if team.team_id in failures
-                else STARTED
-                if team.team_id in waiting
-                else SUCCEEDED,
-                reason={**remarks, **waiting, **failures}.get(team.team_id, ""),
+                state=states.get(team.team_id, SUCCEEDED),
+                reason=reasons.get(team.team_id, ""),
                 # Just after the start: if the team has left meanwhile, that is newer and holds.
                 version=team.version + try_number * A_LITTLE_LATER,
             )
