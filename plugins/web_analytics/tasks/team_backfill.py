@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -204,7 +204,7 @@ def summarise(planned: Collection[Any] | None, left_out: Collection[str] | None)
         for team_id, days in lacking.items():
             failures[team_id] = f"lacks {', '.join(map(str, newest_first(days)))}"
         waits = {
-            team_id: f"waits for {', '.join(map(str, newest_first(days)))}, left out for what they cost"
+            team_id: f"left out for what they cost: {', '.join(map(str, newest_first(days)))}"
             for team_id, days in waiting.items()
         }
         # Whoever was switched off while the run was at work was rightly not built.
@@ -223,9 +223,9 @@ def summarise(planned: Collection[Any] | None, left_out: Collection[str] | None)
         first_backfills.finish(clickhouse, taken, failures, waits, remarks, task.try_number)
         wrong = in_state("validate", "failed", [each["day"] for each in planned])
     succeeded = sorted(team.team_id for team in taken if team.team_id not in failures.keys() | waits.keys())
-    log.info("%s backfilled.", _count(succeeded, "team"))
-    for team_id, reason in waits.items():
-        log.info("Team %d %s; the next run takes it again.", team_id, reason)
+    log.info("%s backfilled%s.", _count(succeeded, "team"), f", {len(waits)} not yet" if waits else "")
+    for reason, teams in Counter(waits.values()).items():
+        log.info("%d of them: %s. The next run takes them again.", teams, reason)
     for team_id, remark in remarks.items():
         log.warning("Team %d: %s.", team_id, remark)
     if failures:

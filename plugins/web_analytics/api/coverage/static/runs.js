@@ -105,7 +105,8 @@ function reasonOf(run, decision) {
     }
     return [{ success: "done", running: "at work", queued: "waits for its turn" }[run.state] ?? run.state];
   }
-  const left = decision.dates_left ? `; ${plural(decision.dates_left, "date")} left to the next run` : "";
+  // What a budget leaves is in the reason already.
+  const left = decision.dates_left && !decision.reason.includes("to the next run") ? `; ${plural(decision.dates_left, "date")} left to the next run` : "";
   return [element("strong", {}, decision.status), `: ${decision.reason}${left}`, ...costOf(decision)];
 }
 
