@@ -151,7 +151,7 @@ chaos: install
 
 interleavings: install
 	$(BIN)/python -m tests.interleavings --stops $(or $(STOPS),1) --seed $(or $(SEED),1) \
-		$(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) \
+		$(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(if $(LISTENER),--listener) \
 		$(if $(SAMPLES),--samples $(SAMPLES)) $(if $(CASE),--case $(CASE))
 
 lint: install

@@ -8,6 +8,7 @@ import json
 import os
 import queue
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -29,19 +30,29 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SHOWN = 12
 
 
-def part_of(text: str) -> tuple[int, int]:
-    """``3/24`` as (3, 24)."""
-    number, _, count = text.partition("/")
-    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no part such as 3/24")
-    return int(number), int(count)
+def parts_of(text: str) -> tuple[range, int]:
+    """``3/24`` as the third of 24, ``3-8/24`` as the third to the eighth of them."""
+    found = re.fullmatch(r"(\d+)(?:-(\d+))?/(\d+)", text)
+    if found:
+        first, last, count = int(found[1]), int(found[2] or found[1]), int(found[3])
+        if 1 <= first <= last <= count:
+            return range(first, last + 1), count
+    raise argparse.ArgumentTypeError(f"{text!r} is no part such as 3/24 or 3-8/24")
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.interleavings", description=__doc__)
     parser.add_argument("--stops", type=int, choices=[1, 2], default=1, help="how many actors are stopped")
     parser.add_argument("--samples", type=int, help="so many drawn by the seed; with one stop: all")
-    parser.add_argument("--part", type=part_of, default=(1, 1), help="3/24: the third of 24 parts of all")
+    parser.add_argument(
+        "--part",
+        type=parts_of,
+        default=(range(1, 2), 1),
+        help="3/24: the third of 24 parts of all; 3-8/24: several, one after the other",
+    )
+    parser.add_argument(
+        "--listener", action="store_true", help="on ClickHouse's own listener, one for each worker; needs npm"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worlds", nargs="+", choices=world.KINDS, default=list(world.KINDS))
     parser.add_argument("--subjects", nargs="+", choices=cases.SUBJECTS, default=list(cases.SUBJECTS))
@@ -59,9 +70,10 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 class WorkerProcess:
     """A worker, asked one thing at a time."""
 
-    def __init__(self, home: Path, name: str, experiment: str | None):
+    def __init__(self, home: Path, name: str, on_listener: bool, experiment: str | None):
         home.mkdir(parents=True)
         command = [sys.executable, "-m", "tests.interleavings.worker", str(home), name]
+        command += ["--listener"] if on_listener else []
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("WEB_ANALYTICS_")},
             "AIRFLOW_HOME": str(home / "airflow"),
@@ -113,18 +125,20 @@ def record(
     return {key: found[key] for key in todo}
 
 
-def groups_of(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iterable[list[Case]]:
-    """What is to be played: cases that differ only in how the first actor ends are played together."""
+def parts(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iterator[Iterable[list[Case]]]:
+    """What is to be played, part by part: cases that differ only in how the first actor ends are played together."""
     if options.case:
-        return [[Case.parse(text)] for text in options.case]
+        yield [[Case.parse(text)] for text in options.case]
+        return
     subjects = [(kind, subject) for kind in options.worlds for subject in options.subjects]
     intruders = [(kind, subject) for kind in options.worlds for subject in cases.ACTING_AS]
     needed = record(workers, dict.fromkeys([*subjects, *(intruders if options.stops == 2 else [])]))
     recordings = {key: needed[key] for key in subjects}
     if options.stops == 2:
         drawn = cases.with_two_stops(recordings, needed, options.seed, options.samples or 5000)
-        return [[case] for case in drawn]
-    restarts = not (options.without_restarts or "CLICKHOUSE_TEST_URL" in os.environ)
+        yield ([case] for case in drawn)
+        return
+    restarts = not options.without_restarts and (options.listener or "CLICKHOUSE_TEST_URL" not in os.environ)
     found = [
         case
         for case in cases.with_one_stop(recordings, restarts)
@@ -138,12 +152,13 @@ def groups_of(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iter
     ]
     # What is found is found early, and a part of them is a fair part.
     random.Random(options.seed).shuffle(groups)
-    number, count = options.part
-    return groups[number - 1 :: count][: options.samples]
+    numbers, count = options.part
+    for number in numbers:
+        yield groups[number - 1 :: count][: options.samples]
 
 
-def play(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iterator[dict[str, Any]]:
-    todo = iter(groups_of(options, workers))
+def play(groups: Iterable[list[Case]], workers: list[WorkerProcess]) -> Iterator[dict[str, Any]]:
+    todo = iter(groups)
     lock, results = threading.Lock(), queue.Queue()
     stopped = threading.Event()
 
@@ -183,12 +198,15 @@ def has_failed(outcome: dict[str, Any]) -> bool:
 def run(options: argparse.Namespace, home: Path) -> bool:
     name = f"{os.getpid()}"
     jobs = 1 if options.case and len(options.case) == 1 else options.jobs
-    workers = [WorkerProcess(home / f"worker_{i}", f"{name}_{i}", options.experiment) for i in range(jobs)]
+    workers = [
+        WorkerProcess(home / f"worker_{i}", f"{name}_{i}", options.listener, options.experiment)
+        for i in range(jobs)
+    ]
     totals = dict.fromkeys(COUNTS, 0)
     played = failed = unreached = 0
     began = time.monotonic()
     try:
-        for outcome in play(options, workers):
+        for outcome in _all_outcomes(options, workers):
             played += 1
             unreached += not outcome.get("reached", True)
             for each in COUNTS:
@@ -218,6 +236,15 @@ def run(options: argparse.Namespace, home: Path) -> bool:
         )
     print(f"interleavings={played} " + " ".join(f"{each}={totals[each]}" for each in COUNTS), flush=True)
     return not failed
+
+
+def _all_outcomes(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iterator[dict[str, Any]]:
+    """Of one part after the other: whoever breaks off knows which were played to their end."""
+    numbers, count = options.part
+    for number, groups in zip(numbers, parts(options, workers), strict=False):
+        yield from play(groups, workers)
+        if len(numbers) > 1:
+            print(f"Part {number} of {count} is over.", flush=True)
 
 
 def _print_failure(outcome: dict[str, Any], in_full: bool) -> None:

@@ -1,5 +1,5 @@
-"""``python -m tests.interleavings.worker HOME NAME [EXPERIMENT]`` plays the cases that it reads, one JSON line each, on
-a ClickHouse of its own, or in databases of its own on the one at CLICKHOUSE_TEST_URL."""
+"""``python -m tests.interleavings.worker HOME NAME [--listener] [EXPERIMENT]`` plays the cases that it reads, one JSON line
+each, on a ClickHouse of its own, or in databases of its own on the one at CLICKHOUSE_TEST_URL."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tests.interleavings import actors, cases
 from tests.interleavings.cases import Case, Recording, Stopped
 from tests.interleavings.play import Outcome, Play
 from tests.interleavings.world import World
+from tests.servers.listener import Listener
 
 
 class Worker:
@@ -29,16 +30,22 @@ class Worker:
 
     :param home: where its server keeps its data.
     :param name: of its databases.
+    :param on_listener: the server is ClickHouse's own listener, which answers a small statement sooner.
     """
 
-    def __init__(self, home: Path, name: str):
+    def __init__(self, home: Path, name: str, on_listener: bool = False):
         logging.disable(logging.CRITICAL)
         actors.be_processes()
         self.name = name
         self.worlds: dict[str, World] = {}
         self._recordings: dict[tuple[str, str], Recording] = {}
-        self.server: EmbeddedClickHouse | None = None
-        if url := os.environ.get("CLICKHOUSE_TEST_URL"):
+        self.server: EmbeddedClickHouse | Listener | None = None
+        if on_listener:
+            from tests.servers.fetch import library
+
+            self.server = Listener(home / "clickhouse", library()).start()
+            self.address = {"host": "127.0.0.1", "port": self.server.port, "user": "default", "password": ""}
+        elif url := os.environ.get("CLICKHOUSE_TEST_URL"):
             parts = urlsplit(url)
             self.address = {
                 "host": parts.hostname or "127.0.0.1",
@@ -124,7 +131,9 @@ def serve(worker: Worker, requests: TextIO, answers: TextIO) -> None:
 
 
 def main() -> None:
-    home, name, *experiment = sys.argv[1:]
+    home, name, *rest = sys.argv[1:]
+    on_listener = rest[:1] == ["--listener"]
+    experiment = rest[on_listener:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees it, and the end of the requests ends this
     answers = os.fdopen(os.dup(1), "w")
@@ -133,7 +142,7 @@ def main() -> None:
         from tests.interleavings.experiments import EXPERIMENTS
 
         EXPERIMENTS[experiment[0]]()
-    with Worker(Path(home), name) as worker:
+    with Worker(Path(home), name, on_listener) as worker:
         serve(worker, sys.stdin, answers)
 
 

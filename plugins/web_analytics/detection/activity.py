@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.rules.partitions import DateRange, chunks
 from web_analytics.settings import Settings
 
@@ -114,16 +114,21 @@ def refresh(
 def record_read(
     clickhouse: ClickHouse, settings: Settings, days: DateRange, read_at: datetime, names: dict[str, str]
 ) -> None:
-    """Records what a build has read of its day: whatever was kept of its teams and that day, this is what they have.
+    """Records what a build has read of its day where something else is kept: whatever that was, this is what its teams have.
 
     :param read_at: names the reading, see :class:`KnownRange`; asked for before the source was read.
     :param names: the build's tables: ``events``, ``repeated``, ``visits`` and ``build_teams``.
     """
-    if is_kept(settings):
+    if not is_kept(settings):
+        return
+    day = {"date_start": days.start, "date_end": days.end}
+    # As a rule none: the events were refreshed before the day was planned.
+    if changed := clickhouse.query("detection/list_changed_activity", day, names, heavy=True):
         clickhouse.run(
             "detection/record_read_activity",
-            {"date_start": days.start, "date_end": days.end, "scanned_at": as_text(read_at)},
+            {**day, "scanned_at": as_text(read_at)},
             names,
+            external_tables=[teams_table(row["team_id"] for row in changed)],
             heavy=True,
         )
 
