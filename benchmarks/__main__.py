@@ -25,7 +25,7 @@ sys.path.insert(0, str(CHECKOUT / "plugins"))
 from benchmarks import build as build_benchmark  # noqa: E402
 from benchmarks import cost as cost_benchmark  # noqa: E402
 from benchmarks import detection as detection_benchmark  # noqa: E402
-from benchmarks import freshness, low_volume, orchestration, publish, shards, transport  # noqa: E402
+from benchmarks import freshness, low_volume, orchestration, page, publish, shards, transport  # noqa: E402
 from benchmarks import reader as reader_benchmark  # noqa: E402
 from benchmarks.server import fresh_server  # noqa: E402
 from benchmarks.usage import process_usage  # noqa: E402
@@ -106,6 +106,14 @@ def measure_freshness(settings: Settings, today: date, quick: bool) -> dict[str,
     with fresh_server() as (_, _, clickhouse):
         detection_benchmark.fill(clickhouse, settings, teams, length, today)
         return freshness.measure(clickhouse, settings, today, rounds=11)
+
+
+def measure_page(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """A page and a run over a year of 20,000 teams, with and without kept states."""
+    teams, length = (2_000, 60) if quick else (20_000, 365)
+    with fresh_server() as (_, server, clickhouse):
+        detection_benchmark.fill(clickhouse, settings, teams, length, today)
+        return page.measure(clickhouse, server.pid, settings, teams, length, today)
 
 
 @contextlib.contextmanager
@@ -198,6 +206,7 @@ PARTS = {
     "teams": measure_teams,
     "reader": measure_reader,
     "freshness": measure_freshness,
+    "page": measure_page,
     "knobs": measure_knobs,
     "run": measure_run,
     "events": measure_events,

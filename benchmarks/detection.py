@@ -47,12 +47,12 @@ def fill(clickhouse, settings, teams: int, days: int, date_end: date) -> None:
 def detect(clickhouse, settings, days, team_ids, kinds) -> None:
     """One detection over a range, without a refresh of the kept activity."""
     from web_analytics.clickhouse.connection import teams_table
-    from web_analytics.detection import activity, detector
+    from web_analytics.detection import activity, coverage
 
     known = activity.known_range(clickhouse, settings)
-    only_missing = detector.asks_only_missing(settings, kinds)
-    for piece in detector.in_pieces(days, len(team_ids), only_missing=only_missing):
-        query = detector.coverage_query(
+    only_missing = coverage.asks_only_missing(settings, kinds)
+    for piece in coverage.in_pieces(days, len(team_ids), only_missing=only_missing):
+        query = coverage.coverage_query(
             clickhouse, settings, piece, kinds=kinds, may_be_behind=True, known=known
         )
         clickhouse.query(

@@ -2,7 +2,11 @@
 ### Web analytics: health
 
 One verdict on the pre-aggregation, once an hour: *ok*, *degraded* or *failing*, with the reasons, since when, and
-what to run. A failing verdict makes the run red. Changes nothing but its row in `web_analytics_backfill_log`.
+what to run. A failing verdict makes the run red. `check_health` changes nothing but its row in
+`web_analytics_backfill_log`.
+
+**Beside it** `keep_states` looks at the months of a year that are over and to which something was written, and keeps what it
+finds (`web_analytics_kept_states`): so the coverage page, and a run over a year, need not look at each day again.
 
 **What it looks at:** the oldest gap (and how long it has waited), how far the tables reach, failed attempts by error
 code, when `web_analytics_backfill` last decided, days that were late, teams without data, locks and tables that builds left
@@ -49,7 +53,14 @@ def web_analytics_health():
 
         return health.check_health()
 
+    @task
+    def keep_states():
+        from web_analytics.tasks import health
+
+        return health.keep_states()
+
     check_health()
+    keep_states()
 
 
 for_each_region(web_analytics_health)

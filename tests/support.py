@@ -17,7 +17,8 @@ import hypothesis
 
 from web_analytics.airflow_version import HAS_RETRY_POLICIES
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
-from web_analytics.detection.detector import DetectionScope, count_gaps, coverage_query
+from web_analytics.detection.coverage import coverage_query
+from web_analytics.detection.detector import DetectionScope, count_gaps
 from web_analytics.errors import BadSetting
 from web_analytics.rules.decision import GapCount
 from web_analytics.rules.partitions import ONE_DAY, DateRange

@@ -28,6 +28,8 @@ OTHER_TABLES = {
     "backfill_plan": "web_analytics_backfill_plan",
     "activity": "web_analytics_activity",
     "activity_scans": "web_analytics_activity_scans",
+    "kept_months": "web_analytics_kept_months",
+    "kept_states": "web_analytics_kept_states",
 }
 
 # The columns a source view has to give, with the types that are accepted. Keep in step with docs/sources.md.
@@ -68,7 +70,7 @@ SOURCE_COLUMNS = {
 
 
 def create_tables(clickhouse: ClickHouse) -> None:
-    """Targets, registry of teams, ledger, log, plans and activity."""
+    """Targets, registry of teams, ledger, log, plans, activity and the states that are kept."""
     # On a cluster another node may have tables of an earlier version.
     all_new = (
         clickhouse.placement.has_one_node and not clickhouse.query("schema/count_own_tables")[0]["tables"]

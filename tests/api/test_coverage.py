@@ -16,15 +16,16 @@ from hypothesis import strategies as st
 from tests.detection.test_low_volume import keep
 from tests.support import Source, at, examples, set_up, states
 from web_analytics.api.coverage import content
-from web_analytics.api.coverage.ranking import GapCounts, TeamGaps, in_order, months_of, worst_first
+from web_analytics.api.coverage.ranking import GapCounts, TeamGaps, in_order, worst_first
 from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.clickhouse.history import TaskIdentity
 from web_analytics.detection import activity, low_volume
+from web_analytics.detection.kept_states import read_versions
 from web_analytics.errors import BadSetting, QueryFailed
 from web_analytics.parsers import MAX_TEAM_ID
-from web_analytics.rules.partitions import ONE_DAY, DateRange, is_open, newest_closed_day
+from web_analytics.rules.partitions import ONE_DAY, DateRange, is_open, months, newest_closed_day
 from web_analytics.rules.states import GAP_KINDS
 from web_analytics.settings import Settings
 
@@ -118,18 +119,6 @@ def test_a_filter_takes_the_largest_id_and_nothing_larger():
     for text in (str(MAX_TEAM_ID + 1), "-1", "1;2", "٣", "1.5", "<b>", ",".join(["1"] * 1001)):
         with pytest.raises(BadSetting, match="team_ids"):
             content.parse_team_ids(text)
-
-
-@given(start=st.dates(date(2023, 1, 1), date(2030, 1, 1)), length=st.integers(0, 800))
-@examples(200)
-def test_the_months_of_a_range_are_the_range(start, length):
-    days = DateRange(start, start + timedelta(days=length))
-    months = list(months_of(days))
-    assert [day for month in months for day in month] == list(days)
-    assert all(
-        (month.start.year, month.start.month) == (day.year, day.month) for month in months for day in month
-    )
-    assert len(months) == len({(day.year, day.month) for day in days})
 
 
 @given(st.dictionaries(st.integers(0, 50), st.builds(TeamGaps, *[st.integers(0, 3)] * 5), max_size=20))
@@ -394,7 +383,9 @@ def test_counts_are_kept_until_something_is_written(source, days):
 
     def count() -> tuple[dict[int, int], int]:
         before = len(source.clickhouse.statistics)
-        found = counts.count(source.clickhouse, SETTINGS, days_shown, teams, known())
+        found = counts.count(
+            source.clickhouse, SETTINGS, days_shown, teams, known(), read_versions(source.clickhouse)
+        )
         return {team: gaps.total for team, gaps in found.items()}, len(source.clickhouse.statistics) - before
 
     # the source is scanned, so nothing is kept
@@ -418,33 +409,27 @@ def test_counts_are_kept_until_something_is_written(source, days):
     source.event(2, at(two[1], 22), ingested=datetime.now(UTC))
     activity.refresh(source.clickhouse, SETTINGS, days_shown)
     assert count()[0] == {1: 3, 2: 3}
-    assert counts.count(source.clickhouse, SETTINGS, days_shown, frozenset(), known()) == {}
+    assert counts.count(source.clickhouse, SETTINGS, days_shown, frozenset(), known(), {}) == {}
 
 
-def test_the_counts_of_a_team_more_or_less_are_its_own(source, days):
+def test_who_looks_for_a_team_is_answered_from_what_is_counted_of_all(source, days):
     [day] = days(1)
-    shown = DateRange(day, day + ONE_DAY)
-    teams = frozenset(range(1, 31))
-    source.enable(*teams)
-    source.visits(teams, [day], per_day=1)
-    activity.refresh(source.clickhouse, SETTINGS, shown)
-    known = activity.known_range(source.clickhouse, SETTINGS)
-    counts = GapCounts()
-    for asked, statements in (
-        (frozenset(range(1, 30)), 1),
-        (teams, 1),  # of the new team
-        (teams, 0),
-        (frozenset({3, 30}), 0),
-        (frozenset({5, 31}), 1),
-    ):
+    shown = view([day])
+    source.enable(*range(1, 31))
+    source.visits(range(1, 31), [day], per_day=1)
+    activity.refresh(source.clickhouse, SETTINGS, shown.days)
+
+    def statements(asked: content.View, *teams: int) -> int:
         before = len(source.clickhouse.statistics)
-        found = counts.count(source.clickhouse, SETTINGS, shown, asked, known)
-        assert set(found) == asked & teams
-        assert all(
-            gaps == TeamGaps(missing=2, waiting_pageviews=2, oldest_gap=day) for gaps in found.values()
-        )
-        # the first one reads the versions
-        assert len(source.clickhouse.statistics) - before == 1 + statements
+        page = read(source, asked)
+        assert page["totals"]["missing"] == 2 * len(teams)
+        return len(source.clickhouse.statistics) - before
+
+    of_first = statements(shown, *range(1, 31))
+    assert statements(shown, *range(1, 31)) == of_first - 1
+    assert statements(replace(shown, team_ids=(3, 30)), 3, 30) == of_first - 1
+    source.enable(31)
+    assert statements(replace(shown, team_ids=(3, 31)), 3) == of_first
 
 
 def test_what_several_ask_at_once_is_asked_of_clickhouse_once(source, days):
@@ -458,13 +443,15 @@ def test_what_several_ask_at_once_is_asked_of_clickhouse_once(source, days):
 
     def ask(_: int) -> tuple[int, int]:
         with source.clickhouse.another() as connection:
-            found = counts.count(connection, SETTINGS, shown, frozenset({1}), known)
+            found = counts.count(
+                connection, SETTINGS, shown, frozenset({1}), known, read_versions(connection)
+            )
             return found[1].total, len(connection.statistics) - 1
 
     with ThreadPoolExecutor(6) as readers:
         answers = list(readers.map(ask, range(6)))
     assert [total for total, _ in answers] == [4] * 6
-    assert sum(asked for _, asked in answers) == len(list(months_of(shown)))
+    assert sum(asked for _, asked in answers) == len(list(months(shown)))
 
 
 def test_what_failed_is_asked_again(source, days):
@@ -478,32 +465,16 @@ def test_what_failed_is_asked_again(source, days):
     execute = source.clickhouse.client.execute
     execute("RENAME TABLE web_pre_aggregated_stats TO away")
     with pytest.raises(QueryFailed, match="code 60"):
-        counts.count(source.clickhouse, SETTINGS, shown, frozenset({1}), known)
+        counts.count(
+            source.clickhouse, SETTINGS, shown, frozenset({1}), known, read_versions(source.clickhouse)
+        )
     execute("RENAME TABLE away TO web_pre_aggregated_stats")
-    assert counts.count(source.clickhouse, SETTINGS, shown, frozenset({1}), known)[1].total == 2
-
-
-def test_the_year_is_prepared_without_reading_events(source, days):
-    two = days(2)
-    source.enable(1)
-    source.visits([1], two, per_day=1)
-    content.prepare_year(source.clickhouse, SETTINGS, datetime.now(UTC))
-    activity.refresh(source.clickhouse, SETTINGS, DateRange(two[1], two[0] + ONE_DAY))
-    source.clickhouse.client.execute("DROP VIEW web_analytics_source_events")
-
-    def statements() -> int:
-        before = len(source.clickhouse.statistics)
-        assert read(source, view(two))["totals"]["missing"] == 4
-        return len(source.clickhouse.statistics) - before
-
-    content.prepare_year(source.clickhouse, SETTINGS, datetime.now(UTC))
-    # what is known, the teams, the versions, the names, the states of the page: no gaps are counted
-    assert statements() == 5
-    row_of_another_team = [(at(two[0]), 2)]
-    source.clickhouse.client.execute(
-        "INSERT INTO web_pre_aggregated_stats (period_bucket, team_id) VALUES", row_of_another_team
+    assert (
+        counts.count(
+            source.clickhouse, SETTINGS, shown, frozenset({1}), known, read_versions(source.clickhouse)
+        )[1].total
+        == 2
     )
-    assert statements() > 4
 
 
 def test_only_teams_with_gaps_and_the_rows_that_a_reader_has(source, days):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -149,43 +147,6 @@ def test_it_is_in_airflows_navigation(airflow_api, login):
     assert (view["name"], view["href"], view["destination"]) == ("Coverage", PAGE, "nav")
     errors = airflow_api.get("/api/v2/plugins/importErrors", headers=login("admin")).json()
     assert errors["total_entries"] == 0
-
-
-def test_the_server_prepares_the_year_when_it_starts(source, settings, days, airflow_database):
-    from starlette.testclient import TestClient
-
-    from web_analytics.api import app
-    from web_analytics.api.coverage import content
-    from web_analytics.detection import activity
-    from web_analytics.rules.partitions import ONE_DAY, DateRange
-
-    two = days(2)
-    source.enable(1)
-    source.visits([1], two, per_day=1)
-    activity.refresh(source.clickhouse, settings, DateRange(two[1], two[0] + ONE_DAY))
-    with TestClient(app.app):
-        for thread in threading.enumerate():
-            if thread.name == "prepare coverage":
-                thread.join(60)
-    shown = content.View(DateRange(two[1], two[0] + ONE_DAY), None, False, 1, 25)
-    before = len(source.clickhouse.statistics)
-    page = content.read_page(source.clickhouse, settings, shown, datetime.now(UTC))
-    assert page["totals"]["missing"] == 4
-    # what is known, the teams, the versions, the names, the states of the page: no gaps are counted
-    assert len(source.clickhouse.statistics) - before == 5
-
-
-def test_a_server_starts_although_nothing_can_be_prepared(clickhouse, monkeypatch, caplog):
-    from web_analytics.api.coverage import endpoints
-
-    monkeypatch.setenv("WEB_ANALYTICS_REGIONS", "eu")
-    endpoints.prepare()
-    monkeypatch.setenv("WEB_ANALYTICS_CLICKHOUSE_CONN_ID", "never_created")
-    endpoints.prepare()
-    warnings = [record.getMessage() for record in caplog.records if "is not prepared" in record.getMessage()]
-    assert "failed in ClickHouse with code 60" in warnings[0]
-    assert "WEB_ANALYTICS_CLICKHOUSE_CONN_ID__EU" in warnings[1]
-    assert "never_created" in warnings[2]
 
 
 def test_that_clickhouse_is_down_is_said_at_once(airflow_api, login, monkeypatch, caplog):

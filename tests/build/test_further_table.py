@@ -6,7 +6,7 @@ import pytest
 
 from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse.connection import teams_table
-from web_analytics.detection.detector import coverage_query
+from web_analytics.detection.coverage import coverage_query
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 
 FURTHER = "web_pre_aggregated_further"

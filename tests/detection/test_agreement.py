@@ -16,8 +16,9 @@ from tests.support import Source, at, examples, found_gaps, session_id
 from web_analytics import schema
 from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse.connection import teams_table
-from web_analytics.detection import activity
-from web_analytics.detection.detector import DetectionScope, coverage_query, store_plan
+from web_analytics.detection import activity, kept_states
+from web_analytics.detection.coverage import CoverageQuery, coverage_query
+from web_analytics.detection.detector import DetectionScope, store_plan
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.rules.states import GAP_KINDS, MISSING
 from web_analytics.settings import Settings
@@ -113,12 +114,32 @@ class World:
 
     def ask(self, statement: str, settings: Settings, parameters: dict | None = None, **how) -> list[dict]:
         query = coverage_query(self.source.clickhouse, settings, self.range, **how)
+        return self.answer(statement, query, parameters)
+
+    def answer(self, statement: str, query: CoverageQuery, parameters: dict | None = None) -> list[dict]:
         return self.source.clickhouse.query(
             statement,
             {**query.parameters, **(parameters or {})},
             query.names,
             external_tables=[teams_table(TEAMS)],
         )
+
+    def keep(self) -> CoverageQuery:
+        """Keeps the states of the months of these days, as if they were over.
+
+        :returns: how they are asked for.
+        """
+        first, last = min(self.days).replace(day=1), max(self.days)
+        end = date(last.year + last.month // 12, last.month % 12 + 1, 1)
+        clickhouse, known = (
+            self.source.clickhouse,
+            activity.known_range(self.source.clickhouse, self.settings),
+        )
+        kept_states.keep(clickhouse, self.settings, DateRange(first, end), TEAMS, known)
+        versions = kept_states.read_versions(clickhouse)
+        kept = kept_states.find(clickhouse, self.settings, self.range, TEAMS, known, versions)
+        assert [day for month in kept for day in month.days] == list(self.range) or not versions
+        return kept_states.ask_for(kept, self.range, only_gaps=False)
 
     def states(self, settings: Settings, **how) -> dict[tuple[int, date], tuple[str, ...]]:
         found = {
@@ -169,23 +190,27 @@ class World:
                 counted.get((day, f"web_pre_aggregated_{table}", state), 0) + 1
             )
         scope = DetectionScope(self.range, GAP_KINDS, nightly=True)
-        for found in (
-            found_gaps(self.source.clickhouse, self.settings, self.days, TEAMS),
-            store_plan(self.source.clickhouse, self.settings, scope, TEAMS, uuid.uuid4().hex),
-        ):
-            assert {(gap.partition_date, gap.table_name, gap.state): gap.teams for gap in found} == counted
-        per_team = {
-            row["team_id"]: sum(row[kind] for kind in GAP_KINDS)
-            for row in self.ask("api/count_gaps_of_teams", self.settings)
-        }
-        assert per_team == {team: sum(key[0] == team for key in gaps) for team in {key[0] for key in gaps}}
-        listed = {
-            (row["team_id"], day): states
-            for row in self.ask("api/list_states", self.settings)
-            for day, *states in zip(row["days"], row["stats_states"], row["bounces_states"], strict=True)
-            if set(states) != {"idle"}
-        }
-        assert listed == {key: list(pair) for key, pair in wanted.items()}
+        found = found_gaps(self.source.clickhouse, self.settings, self.days, TEAMS)
+        planned = store_plan(self.source.clickhouse, self.settings, scope, TEAMS, uuid.uuid4().hex)
+        looked_at = coverage_query(self.source.clickhouse, self.settings, self.range)
+        kept = self.keep()
+        planned_of_kept = store_plan(self.source.clickhouse, self.settings, scope, TEAMS, uuid.uuid4().hex)
+        for each in (found, planned, planned_of_kept):
+            assert {(gap.partition_date, gap.table_name, gap.state): gap.teams for gap in each} == counted
+        wanted_of_teams = {team: sum(key[0] == team for key in gaps) for team in {key[0] for key in gaps}}
+        for query in (looked_at, kept):
+            per_team = {
+                row["team_id"]: sum(row[kind] for kind in GAP_KINDS)
+                for row in self.answer("api/count_gaps_of_teams", query)
+            }
+            assert per_team == wanted_of_teams
+            listed = {
+                (row["team_id"], day): states
+                for row in self.answer("api/list_states", query)
+                for day, *states in zip(row["days"], row["stats_states"], row["bounces_states"], strict=True)
+                if set(states) != {"idle"}
+            }
+            assert listed == {key: list(pair) for key, pair in wanted.items()}
         of_teams = self.ask("tasks/team_gaps", self.settings, {"open_from": self.range.end, "team_limit": 10})
         assert {row["team_id"]: row["gap_days"] for row in of_teams if row["gap_days"]} == per_team
 

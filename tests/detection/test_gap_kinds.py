@@ -9,7 +9,8 @@ import pytest
 
 from tests.support import Source, at, differences_from_oracle, fingerprint, found_gaps, leftovers, states
 from web_analytics.build.steps import build_partition
-from web_analytics.detection.detector import MAX_DAYS_PER_STATEMENT, DetectionScope, planned_teams, store_plan
+from web_analytics.detection.coverage import MAX_DAYS_PER_STATEMENT
+from web_analytics.detection.detector import DetectionScope, planned_teams, store_plan
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.rules.states import COMPLETE, GAP_KINDS, INCONSISTENT, MISSING, ORPHAN, STALE
 from web_analytics.settings import Settings

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.support import at, examples, found_gaps, session_id
 from web_analytics.build import steps
 from web_analytics.clickhouse.connection import teams_table
-from web_analytics.detection import activity, detector
+from web_analytics.detection import activity
+from web_analytics.detection.coverage import TEAM_DAYS_PER_STATEMENT, coverage_query, in_pieces
 from web_analytics.rules.decision import LARGEST, in_order
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.rules.states import GAP_KINDS, MISSING, STALE
@@ -27,7 +28,7 @@ def range_of(days) -> DateRange:
 
 def coverage(clickhouse, settings, days, **how):
     """Everything that the detection knows of these days."""
-    query = detector.coverage_query(clickhouse, settings, range_of(days), **how)
+    query = coverage_query(clickhouse, settings, range_of(days), **how)
     rows = clickhouse.query(
         "detection/coverage",
         query.parameters,
@@ -302,11 +303,10 @@ def test_dates_of_priority_teams_go_first_then_the_largest(source, days):
 def test_many_teams_are_looked_at_in_pieces(days, only_missing, times, most):
     year = DateRange(days(1)[0] - 365 * ONE_DAY, days(1)[0])
     for teams in (1, 200, 20_000, 100_000, 2_000_000):
-        pieces = list(detector.in_pieces(year, teams, only_missing=only_missing))
+        pieces = list(in_pieces(year, teams, only_missing=only_missing))
         assert [day for piece in reversed(pieces) for day in piece] == list(year)
         assert all(
-            len(piece) == 1 or len(piece) * teams <= times * detector.TEAM_DAYS_PER_STATEMENT
-            for piece in pieces
+            len(piece) == 1 or len(piece) * teams <= times * TEAM_DAYS_PER_STATEMENT for piece in pieces
         )
         # detection/missing.sql holds days in 64 bits
         assert all(len(piece) <= most for piece in pieces)

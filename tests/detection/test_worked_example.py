@@ -11,7 +11,7 @@ from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse import sql
 from web_analytics.clickhouse.connection import teams_table
 from web_analytics.detection import activity
-from web_analytics.detection.detector import coverage_query
+from web_analytics.detection.coverage import coverage_query
 from web_analytics.rules.partitions import ONE_DAY, DateRange
 from web_analytics.rules.states import MISSING
 

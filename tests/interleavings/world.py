@@ -16,7 +16,7 @@ from web_analytics import schema
 from web_analytics.build import steps
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.detection import activity
-from web_analytics.detection.detector import coverage_query
+from web_analytics.detection.coverage import coverage_query
 from web_analytics.rules.partitions import ONE_DAY, DateRange, newest_closed_day
 from web_analytics.rules.states import GAP_KINDS
 from web_analytics.settings import Settings

@@ -17,6 +17,8 @@ from web_analytics.rules.partitions import (
     day_end,
     is_open,
     lookback,
+    month_of,
+    months,
     newest_closed_day,
     newest_first,
     partition_id,
@@ -133,3 +135,13 @@ def test_partition_ids_are_eight_digits_that_sort_like_their_days(days):
 def test_newest_first_names_each_day_once(days):
     ordered = newest_first([*days, *days])
     assert ordered == sorted(set(days), reverse=True)
+
+
+@given(start=DAYS, length=st.integers(0, 800))
+@examples(200)
+def test_the_months_of_a_range_are_the_range(start, length):
+    days = DateRange(start, start + timedelta(days=length))
+    parts = list(months(days))
+    assert [day for month in parts for day in month] == list(days)
+    assert all(month_of(month.start) == day.year * 100 + day.month for month in parts for day in month)
+    assert len(parts) == len({(day.year, day.month) for day in days})

@@ -1,6 +1,7 @@
 -- How many gaps each team has on these days, in (day, table) pairs. Teams without gaps have no row.
 -- Parameters: date_start, date_end (closed days only), since, min_daily_pageviews, stale_min_events
---   (detection/coverage.sql). External table selected_teams (team_id).
+--   (detection/coverage.sql); of months whose states are kept (from_kept) those of detection/kept_states.sql. External table
+--   selected_teams (team_id).
 -- Columns: team_id; missing, inconsistent, stale, orphan; waiting_pageviews: source pageviews of its days with a gap;
 --   oldest_gap.
 SELECT
@@ -13,7 +14,11 @@ SELECT
     min(partition_date) AS oldest_gap
 FROM
 (
+{% if from_kept %}
+{% include "detection/kept_states.sql" %}
+{% else %}
 {% include "detection/coverage.sql" %}
+{% endif %}
 )
 WHERE stats_state NOT IN ('complete', 'idle', 'small') OR bounces_state NOT IN ('complete', 'idle', 'small')
 GROUP BY team_id

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from airflow.exceptions import AirflowException
 from fastapi import Depends, FastAPI, Request
@@ -30,15 +27,7 @@ log = logging.getLogger(__name__)
 URL_PREFIX = "/web-analytics"
 
 
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-    """Of each process of the API server: it answers from the beginning."""
-    threading.Thread(target=endpoints.prepare, name="prepare coverage", daemon=True).start()
-    yield
-
-
 app = FastAPI(
-    lifespan=lifespan,
     title="Web analytics pre-aggregation",
     version="1",
     description="Which teams are pre-aggregated, and what is built of them.",

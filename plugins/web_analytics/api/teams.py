@@ -16,7 +16,7 @@ from web_analytics.api.problems import Problem
 from web_analytics.api.runs import start_team_backfill
 from web_analytics.api.security import CurrentUser, editor, reader
 from web_analytics.clickhouse.connection import teams_table
-from web_analytics.detection import detector
+from web_analytics.detection.coverage import coverage_query
 from web_analytics.parsers import MAX_TEAM_ID
 from web_analytics.rules import time_zones
 from web_analytics.rules.partitions import closed_part, lookback
@@ -258,7 +258,7 @@ def _coverage(clickhouse: ClickHouseDep, settings: SettingsDep, team_id: int) ->
     days = closed_part(
         lookback(now.date(), settings.lookback_days), now, settings.settling, settings.partitions_start_date
     )
-    coverage = detector.coverage_query(clickhouse, settings, days)
+    coverage = coverage_query(clickhouse, settings, days)
     rows: list[dict[str, Any]] = clickhouse.query(
         "teams/list_days",
         coverage.parameters,

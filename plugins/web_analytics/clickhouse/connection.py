@@ -10,6 +10,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -106,6 +107,8 @@ READ_DATABASE, KILL_QUERY = "clickhouse/read_database", "clickhouse/kill_query"
 INSTANTS = ("DateTime", "Nullable(DateTime")
 
 UNKNOWN_TABLE = 60
+# Questions that are asked side by side. Each is a stream in ClickHouse, which takes about 130 MB there for 20,000 teams.
+AT_ONCE = 4
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -227,6 +230,24 @@ class ClickHouse:
         made._connect = self._connect
         self._others.append(made)
         return made
+
+    def side_by_side(self, questions: Sequence[Callable[[ClickHouse], T]]) -> list[T]:
+        """The answers to questions that are asked at once, each on a connection of its own; a single one on this one.
+
+        :param questions: each asks the connection that it is given.
+        """
+
+        def ask(question: Callable[[ClickHouse], T]) -> T:
+            with self.another() as connection:
+                try:
+                    return question(connection)
+                finally:
+                    self.statistics += connection.statistics
+
+        if len(questions) < 2:
+            return [question(self) for question in questions]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(ask, questions))
 
     @property
     def seconds_left(self) -> float | None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from web_analytics import tables
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.conf import BackfillConf
-from web_analytics.detection import activity
+from web_analytics.detection import activity, kept_states
+from web_analytics.detection.coverage import CoverageQuery, asks_only_missing, coverage_query, in_pieces
+from web_analytics.detection.kept_states import KeptMonth
 from web_analytics.errors import QueryFailed
 from web_analytics.rules.decision import GapCount, Rule
 from web_analytics.rules.partitions import (
     DateRange,
-    chunks,
     closed_part,
     lookback,
     newest_closed_day,
@@ -124,87 +124,11 @@ def rule_of(
     )
 
 
-@dataclass(frozen=True)
-class CoverageQuery:
-    """How to ask ``detection/coverage.sql`` about some days.
-
-    :ivar parameters: its values; :ivar names: its flags.
-    """
-
-    parameters: dict[str, Any]
-    names: dict[str, Any]
-
-
 INCONSISTENT_DAYS_NAMED = 20
-# Team-days in one statement: what bounds the memory of detection (goal: 300 MB).
-TEAM_DAYS_PER_STATEMENT = 480_000
-MAX_DAYS_PER_STATEMENT = 31
-# Missing days alone take a third as much for each, even where nothing is built; a set of days has 64 bits.
-TIMES_AS_MANY_IF_ONLY_MISSING, MAX_DAYS_IF_ONLY_MISSING = 3, 64
 # Of so many days it is read what dashboards asked; of one where the log of seven is more than the statement may read.
 DAYS_ASKED = (7, 1)
 NO_QUERY_LOG = {60: "the server keeps no query_log", 497: "the user may not read system.query_log"}
 TOO_COSTLY = (158, 159, 160, 241, 307)
-
-
-def coverage_query(
-    clickhouse: ClickHouse,
-    settings: Settings,
-    days: DateRange,
-    *,
-    kinds: Sequence[str] = (),
-    may_be_behind: bool = False,
-    known: activity.KnownRange | None = None,
-) -> CoverageQuery:
-    """How to ask about a range in one statement. Nothing is written.
-
-    Days that the kept activity knows are looked up there, together with what was ingested since; others, or all
-    with ``WEB_ANALYTICS_ACTIVITY=scanned``, are scanned. Both give the same answer.
-
-    :param kinds: the only kinds of gap that are of interest; empty for every state.
-    :param may_be_behind: take the kept activity as it was refreshed last (:func:`store_plan` has just done it; a
-        page that is looked at can say as of when).
-    :param known: what the kept activity knows, where the caller has read it.
-    """
-    known = known or activity.known_range(clickhouse, settings)
-    is_kept = activity.is_kept(settings) and known.contains(days)
-    with_new = is_kept and not may_be_behind
-    with_activity_alone = is_kept and not with_new
-    return CoverageQuery(
-        parameters={
-            "date_start": days.start,
-            "date_end": days.end,
-            "min_daily_pageviews": settings.min_daily_pageviews,
-            "stale_min_events": settings.stale_min_events,
-            **({"since": activity.as_text(known.since)} if with_new else {}),
-        },
-        names={
-            "bucket_minutes": settings.bucket_minutes,
-            "has_part_name": known.has_part_name,
-            "activity_is_kept": is_kept,
-            "further_tables": [table.short_name for table in tables.MORE_TABLES],
-            "is_short_range": len(days) <= MAX_DAYS_PER_STATEMENT,
-            "with_new": with_new,
-            "only_gaps": bool(kinds) and COMPLETE not in kinds,
-            "only_missing": with_activity_alone and asks_only_missing(settings, kinds),
-        },
-    )
-
-
-def asks_only_missing(settings: Settings, kinds: Sequence[str]) -> bool:
-    """Whether ``detection/missing.sql`` answers, where the kept activity is up to date."""
-    return activity.is_kept(settings) and tuple(kinds) == (MISSING,)
-
-
-def in_pieces(days: DateRange, teams: int, *, only_missing: bool = False) -> Iterator[DateRange]:
-    """A range in pieces whose team-days one statement can hold, the newest first."""
-    times, most = (
-        (TIMES_AS_MANY_IF_ONLY_MISSING, MAX_DAYS_IF_ONLY_MISSING)
-        if only_missing
-        else (1, MAX_DAYS_PER_STATEMENT)
-    )
-    team_days = times * TEAM_DAYS_PER_STATEMENT // max(1, teams)
-    return chunks(days, max(1, min(most, team_days)))
 
 
 def count_gaps(
@@ -241,16 +165,7 @@ def store_plan(
     known = activity.known_range(clickhouse, settings)
     if activity.is_kept(settings):
         known = activity.refresh(clickhouse, settings, scope.partitions, known)
-    only_missing = asks_only_missing(settings, scope.states)
-    for days in in_pieces(scope.partitions, len(team_ids), only_missing=only_missing):
-        part = coverage_query(clickhouse, settings, days, kinds=scope.states, may_be_behind=True, known=known)
-        clickhouse.run(
-            "detection/insert_plan",
-            {**part.parameters, "plan_id": plan_id, "states": scope.states},
-            part.names,
-            external_tables=[teams_table(team_ids)],
-            heavy=True,
-        )
+    insert_plan(clickhouse, settings, scope.partitions, team_ids, plan_id, scope.states, known)
     if INCONSISTENT in scope.states:
         _log_inconsistent(clickhouse, plan_id)
     rows = clickhouse.query(
@@ -259,6 +174,41 @@ def store_plan(
         {"stored": True},
     )
     return [GapCount.from_row(row) for row in rows]
+
+
+def insert_plan(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    days: DateRange,
+    team_ids: Collection[int],
+    plan_id: str,
+    kinds: Sequence[str],
+    known: activity.KnownRange,
+) -> None:
+    """Stores the gaps of a range; those of months whose states are kept are taken from there."""
+    only_missing = asks_only_missing(settings, kinds)
+    kept: list[KeptMonth] = []
+    if not only_missing and set(kinds) <= set(GAP_KINDS):
+        versions = kept_states.read_versions(clickhouse)
+        kept = kept_states.find(clickhouse, settings, days, team_ids, known, versions)
+
+    def store(query: CoverageQuery, teams: Collection[int]) -> None:
+        clickhouse.run(
+            "detection/insert_plan",
+            {**query.parameters, "plan_id": plan_id, "states": kinds},
+            query.names,
+            external_tables=[teams_table(teams)],
+            heavy=True,
+        )
+
+    if kept:
+        store(kept_states.ask_for(kept, days, only_gaps=True), team_ids)
+    for rest, teams in kept_states.not_kept(days, team_ids, kept):
+        for piece in in_pieces(rest, len(teams), only_missing=only_missing):
+            store(
+                coverage_query(clickhouse, settings, piece, kinds=kinds, may_be_behind=True, known=known),
+                teams,
+            )
 
 
 def count_questions(

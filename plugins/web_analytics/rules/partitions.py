@@ -90,6 +90,20 @@ def chunks(days: DateRange, longest: int) -> Iterator[DateRange]:
         end = start
 
 
+def months(days: DateRange) -> Iterator[DateRange]:
+    """The range cut at the first day of each month, the oldest first."""
+    start = days.start
+    while start < days.end:
+        next_month = date(start.year + start.month // 12, start.month % 12 + 1, 1)
+        yield DateRange(start, min(next_month, days.end))
+        start = next_month
+
+
+def month_of(day: date) -> int:
+    """The day's month as ``toYYYYMM`` writes it."""
+    return day.year * 100 + day.month
+
+
 def partition_id(day: date) -> str:
     """ClickHouse's id of the day's partition in a table partitioned by ``toYYYYMMDD``."""
     return day.strftime("%Y%m%d")

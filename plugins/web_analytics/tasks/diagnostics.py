@@ -10,6 +10,7 @@ from typing import Any
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.conf import BackfillConf, DiagnosticsConf
 from web_analytics.detection import activity, detector, low_volume
+from web_analytics.detection.coverage import coverage_query
 from web_analytics.detection.detector import DetectionScope
 from web_analytics.regions import region_suffix
 from web_analytics.rules import gaps
@@ -157,7 +158,7 @@ def find_gaps(
     with_open_days = DateRange(closed.start, max(closed.end, now.astimezone(UTC).date() + ONE_DAY))
     rows: list[dict[str, Any]] = []
     if teams and with_open_days:
-        coverage = detector.coverage_query(clickhouse, settings, with_open_days)
+        coverage = coverage_query(clickhouse, settings, with_open_days)
         rows = clickhouse.query(
             "tasks/team_gaps",
             {**coverage.parameters, "open_from": closed.end, "team_limit": MAX_TEAMS},

@@ -12,8 +12,9 @@ from web_analytics.build.locks import RunActivity
 from web_analytics.clickhouse import history
 from web_analytics.clickhouse.connection import ClickHouse, teams_table
 from web_analytics.clickhouse.history import TaskIdentity
-from web_analytics.conf import HealthConf
-from web_analytics.detection import activity, detector, low_volume, service_level
+from web_analytics.conf import MAX_RANGE_DAYS, HealthConf
+from web_analytics.detection import activity, detector, kept_states, low_volume, service_level
+from web_analytics.detection.coverage import coverage_query
 from web_analytics.detection.detector import DetectionScope
 from web_analytics.regions import region_suffix
 from web_analytics.reporting import alerts, metrics
@@ -99,6 +100,29 @@ def check_health() -> dict[str, Any]:
     return report
 
 
+def keep_states() -> list[str]:
+    """Looks at the months of a year that are over and to which something was written since they were last looked at, and keeps
+    what it finds for the coverage page and for runs over long ranges.
+
+    :returns: the months that were looked at.
+    """
+    settings, now = Settings.load(), datetime.now(UTC)
+    first = now.astimezone(UTC).date() - timedelta(days=MAX_RANGE_DAYS)
+    days = DateRange(first.replace(day=1), now.astimezone(UTC).date())
+    with open_clickhouse(settings, current_task()) as clickhouse:
+        known = activity.known_range(clickhouse, settings)
+        if known.known_from is None:
+            return []
+        closed = closed_part(
+            days, now, settings.settling, max(settings.partitions_start_date, known.known_from)
+        )
+        teams = select_teams(clickhouse, settings).team_ids
+        looked_at = kept_states.keep(clickhouse, settings, closed, teams, known)
+    names = [f"{month.start:%Y-%m}" for month in looked_at]
+    log.info("The states of %d months are kept anew%s.", len(names), f": {', '.join(names)}" if names else "")
+    return names
+
+
 def measure(
     clickhouse: ClickHouse, settings: Settings, days: int, previous: dict[str, Any] | None, now: datetime
 ) -> tuple[Measured, dict[str, float]]:
@@ -179,7 +203,7 @@ def measure(
 def _team_freshness(
     clickhouse: ClickHouse, settings: Settings, closed: DateRange, data_since: date, teams: TeamSelection
 ) -> dict[str, Any]:
-    coverage = detector.coverage_query(clickhouse, settings, closed)
+    coverage = coverage_query(clickhouse, settings, closed)
     row = clickhouse.query(
         "tasks/team_freshness",
         {**coverage.parameters, "data_since": data_since},

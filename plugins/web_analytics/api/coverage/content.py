@@ -6,8 +6,9 @@ no gaps: open, idle, outside and not enabled. Only the teams of one page are eve
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -18,10 +19,12 @@ from web_analytics.api.coverage.volumes import VOLUMES
 from web_analytics.api.problems import meaning_of
 from web_analytics.clickhouse.connection import ClickHouse, Row, teams_table
 from web_analytics.conf import MAX_RANGE_DAYS
-from web_analytics.detection import activity, detector
+from web_analytics.detection import activity, kept_states
+from web_analytics.detection.coverage import CoverageQuery, coverage_query
+from web_analytics.detection.kept_states import KeptMonth
 from web_analytics.errors import BadSetting
 from web_analytics.rules.low_volume import LowDay
-from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, is_open
+from web_analytics.rules.partitions import ONE_DAY, DateRange, chunks, closed_part, is_open
 from web_analytics.rules.states import GAP_KINDS, SMALL
 from web_analytics.settings import Settings
 from web_analytics.tables import TABLES
@@ -45,6 +48,10 @@ CODES = {
 PAGE_SIZES = (25, 50, 100)
 LONGEST_TEAM_FILTER = 1000
 FAILURES_SHOWN = 5
+# Of a long range the newest days are judged: nobody acts on a fall that is older.
+LOW_DAYS_SHOWN = 92
+# One statement reads the states of so many days.
+DAYS_OF_STATES = 92
 DECISIONS_SHOWN = 50
 
 
@@ -153,13 +160,13 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     closed = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
     # What the newest detection knows of the source: a page is not worth reading the events again.
     known = activity.known_range(clickhouse, settings)
-    query = detector.coverage_query(clickhouse, settings, closed, may_be_behind=True, known=known)
     enabled = select_teams(clickhouse, settings).team_ids
     shown, others = enabled, frozenset()
     if view.team_ids is not None:
         shown = enabled.intersection(view.team_ids)
         others = frozenset(view.team_ids) - enabled
     elif view.all_teams:
+        query = coverage_query(clickhouse, settings, closed, may_be_behind=True, known=known)
         rows = clickhouse.query(
             "api/list_other_teams",
             query.parameters,
@@ -168,7 +175,12 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
             heavy=True,
         )
         others = frozenset(row["team_id"] for row in rows)
-    gaps = GAP_COUNTS.count(clickhouse, settings, closed, shown, known) if len(closed) else {}
+    judged = closed.intersect(DateRange(closed.end - LOW_DAYS_SHOWN * ONE_DAY, closed.end))
+    versions = kept_states.read_versions(clickhouse) if closed else {}
+    # Of all teams, so that what is counted for one reader is there for the next one, whatever they look for.
+    kept = kept_states.find(clickhouse, settings, closed, enabled, known, versions)
+    counted = GAP_COUNTS.count(clickhouse, settings, closed, enabled, known, versions, kept) if closed else {}
+    gaps = {team_id: each for team_id, each in counted.items() if team_id in shown}
     ranked = [*in_order(view.order, shown, gaps), *sorted(others)]
     listed = [team_id for team_id in ranked if team_id in gaps] if view.only_gaps else ranked
     first = (view.page - 1) * view.page_size
@@ -176,19 +188,9 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     of_page = [team_id for team_id in view.rows if team_id in known_teams]
     of_page = of_page or listed[first : first + view.page_size]
     team_names = names.names_of(clickhouse, settings, of_page)
-    states = {}
-    if (detailed := shown.intersection(of_page)) and len(closed):
-        states = {
-            row["team_id"]: row
-            for row in clickhouse.query(
-                "api/list_states",
-                query.parameters,
-                query.names,
-                external_tables=[teams_table(detailed)],
-                heavy=True,
-            )
-        }
-    volumes = VOLUMES.find(clickhouse, settings, closed, enabled, known)
+    detailed = shown.intersection(of_page)
+    states = _states(clickhouse, settings, closed, detailed, known, kept) if detailed else {}
+    volumes = VOLUMES.find(clickhouse, settings, judged, enabled, known)
     low: dict[int, list[LowDay]] = {}
     for volume in volumes:
         for each in volume.low:
@@ -213,7 +215,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
                 team_names.get(team_id, ""),
                 team_id in shown,
                 gaps.get(team_id, NO_GAPS),
-                states.get(team_id),
+                states.get(team_id, {}),
                 low.get(team_id, []),
                 view.days,
                 now,
@@ -224,14 +226,39 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     }
 
 
-def prepare_year(clickhouse: ClickHouse, settings: Settings, now: datetime) -> None:
-    """Counts the gaps of a year, as far as no events have to be read for it, so that they are kept."""
-    known = activity.known_range(clickhouse, settings)
-    if known.known_from is None or not activity.is_kept(settings):
-        return
-    year = range_to_show(now, settings, MAX_RANGE_DAYS).intersect(DateRange(known.known_from, date.max))
-    closed = closed_part(year, now, settings.settling, settings.partitions_start_date)
-    GAP_COUNTS.count(clickhouse, settings, closed, select_teams(clickhouse, settings).team_ids, known)
+def _states(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    days: DateRange,
+    team_ids: frozenset[int],
+    known: activity.KnownRange,
+    kept: Sequence[KeptMonth],
+) -> dict[int, dict[str, dict[date, str]]]:
+    """The known states of a few teams by table and day; parts of a long range side by side."""
+
+    def ask(query: CoverageQuery, teams: Collection[int], connection: ClickHouse) -> list[Row]:
+        return connection.query(
+            "api/list_states",
+            query.parameters,
+            query.names,
+            external_tables=[teams_table(teams)],
+            heavy=True,
+        )
+
+    asked = [
+        (coverage_query(clickhouse, settings, piece, may_be_behind=True, known=known), teams)
+        for rest, teams in kept_states.not_kept(days, team_ids, kept)
+        for piece in chunks(rest, DAYS_OF_STATES)
+    ]
+    if kept:
+        asked.append((kept_states.ask_for(kept, days, only_gaps=False), team_ids))
+    found: dict[int, dict[str, dict[date, str]]] = {}
+    for rows in clickhouse.side_by_side([functools.partial(ask, *each) for each in asked]):
+        for row in rows:
+            of_team = found.setdefault(row["team_id"], {table.short_name: {} for table in TABLES})
+            for name, states in of_team.items():
+                states.update(zip(row["days"], row[f"{name}_states"], strict=True))
+    return found
 
 
 def _as_of(settings: Settings, known: activity.KnownRange, days: DateRange) -> str | None:
@@ -263,7 +290,7 @@ def _team(
     name: str,
     enabled: bool,
     gaps: TeamGaps,
-    known: Row | None,
+    known: Mapping[str, Mapping[date, str]],
     low: Sequence[LowDay],
     days: DateRange,
     now: datetime,
@@ -271,7 +298,7 @@ def _team(
 ) -> dict[str, Any]:
     lines = {}
     for table in TABLES:
-        states = dict(zip(known["days"], known[f"{table.short_name}_states"], strict=True)) if known else {}
+        states = known.get(table.short_name, {})
         lines[table.short_name] = line_of_states(days, states, enabled=enabled, now=now, settings=settings)
     return {
         "team_id": str(team_id),
@@ -295,7 +322,7 @@ def read_cell(
     """Everything known of one team's day: the source, what each table holds, the build it is from, failures."""
     enabled = team_id in select_teams(clickhouse, settings).team_ids
     range_parameters = {"date_start": day, "date_end": day + ONE_DAY}
-    coverage = detector.coverage_query(clickhouse, settings, DateRange(day, day + ONE_DAY))
+    coverage = coverage_query(clickhouse, settings, DateRange(day, day + ONE_DAY))
     known = clickhouse.query(
         "api/read_cell",
         coverage.parameters,

@@ -9,22 +9,19 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from airflow.exceptions import AirflowException
 from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import FileResponse, JSONResponse, Response
 
 from web_analytics.api.coverage import content, progress, ranking
-from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep, connect
+from web_analytics.api.dependencies import ClickHouseDep, RegionDep, SettingsDep
 from web_analytics.api.limits import Place, in_own_thread
 from web_analytics.api.problems import Problem
 from web_analytics.api.security import CurrentUser, may, reader
 from web_analytics.api.teams import LONGEST_NAME
 from web_analytics.clickhouse.connection import ClickHouse
-from web_analytics.errors import BadSetting, QueryFailed
+from web_analytics.errors import BadSetting
 from web_analytics.regions import region_names, suffix_of
-from web_analytics.settings import Settings
 from web_analytics.teams import names
-from web_analytics.teams.selection import TeamSelectionFailed
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/coverage", tags=["coverage"])
@@ -192,15 +189,3 @@ def actions(user: CurrentUser, region: RegionDep) -> dict[str, list[str]]:
         "startable": [dag_id for dag_id in dag_ids if may(user, "POST", dag_id)],
         "cancellable": [dag_id for dag_id in builders if may(user, "PUT", dag_id)],
     }
-
-
-def prepare() -> None:
-    """Counts the gaps of the last year in each region, so that who asks for them first does not wait for it."""
-    for region in ("", *region_names()):
-        try:
-            settings = Settings.of_region(region)
-            with connect(settings, settings.reader_conn_id, PREPARE_SECONDS) as clickhouse:
-                content.prepare_year(clickhouse, settings, datetime.now(UTC))
-        except (BadSetting, QueryFailed, TeamSelectionFailed, AirflowException) as error:
-            # Nothing that was asked for has failed: whoever asks is told the same.
-            log.warning("The coverage page is not prepared: %s", error)

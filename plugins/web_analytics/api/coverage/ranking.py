@@ -1,38 +1,33 @@
 """Which teams have how many gaps, over long ranges and many teams.
 
-Detecting 20,000 teams on 365 days takes seconds, and nearly all of it is the same each time. So a process keeps the
-counts of each month of a range, only of teams with gaps, as long as nothing was written to that month: what is kept
-is never older than the tables. Single days are not kept. The API server counts the last year when it starts.
+Detecting 20,000 teams on 365 days takes seconds, and nearly all of it is the same each time. So the states of months that
+are over are kept in ClickHouse (:mod:`web_analytics.detection.kept_states`). Of the other months of a range a process keeps the
+counts, only of teams with gaps. Both hold as long as nothing was written to that month: what is kept is never older
+than the tables. Single days are not kept.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
-from itertools import product
 from typing import Any
 
 from web_analytics.clickhouse.connection import TOO_LATE, ClickHouse, teams_table
-from web_analytics.detection import activity, detector
+from web_analytics.detection import activity, kept_states
+from web_analytics.detection.coverage import CoverageQuery, coverage_query
+from web_analytics.detection.kept_states import KeptMonth
 from web_analytics.errors import QueryFailed
-from web_analytics.rules.partitions import DateRange
+from web_analytics.rules.partitions import DateRange, month_of, months
 from web_analytics.rules.states import GAP_KINDS
 from web_analytics.settings import Settings
-from web_analytics.tables import TABLES
 
-TABLE_NAMES = (
-    "web_analytics_activity",
-    "web_analytics_backfill_ledger",
-    *(table.name for table in TABLES),
-)
 # Four years of one connection, or a year of each of four.
 MONTHS_KEPT = 52
-# Each is one stream in ClickHouse, and takes about 130 MB there for 20,000 teams.
-MONTHS_AT_ONCE = 4
 WORST_FIRST, OLDEST_GAP_FIRST, BY_ID = ORDERS = ("worst", "oldest", "id")
 STATEMENT = "api/count_gaps_of_teams"
 CANCELLED = 394
@@ -71,15 +66,6 @@ class TeamGaps:
 NO_GAPS = TeamGaps()
 
 
-def months_of(days: DateRange) -> Iterator[DateRange]:
-    """The range cut at the first day of each month."""
-    start = days.start
-    while start < days.end:
-        next_month = date(start.year + start.month // 12, start.month % 12 + 1, 1)
-        yield DateRange(start, min(next_month, days.end))
-        start = next_month
-
-
 def in_order(order: str, team_ids: frozenset[int], gaps: Mapping[int, TeamGaps]) -> list[int]:
     """The teams in one of :data:`ORDERS`."""
     if order == BY_ID:
@@ -108,9 +94,6 @@ class GapCounts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Any, Future[dict[int, TeamGaps]]] = OrderedDict()
-        # The teams, by connection, that months were counted of. Teams come and go one by one: of these few the
-        # months are counted by themselves.
-        self._counted_teams: dict[str, frozenset[int]] = {}
 
     def count(
         self,
@@ -119,54 +102,47 @@ class GapCounts:
         days: DateRange,
         team_ids: frozenset[int],
         known: activity.KnownRange,
+        versions: Mapping[int, int],
+        kept: Sequence[KeptMonth] = (),
     ) -> dict[int, TeamGaps]:
         """The gaps of each team that has any.
 
         :param days: closed days only.
         :param known: what the kept activity knows.
+        :param versions: of the months, see :func:`web_analytics.detection.kept_states.read_versions`.
+        :param kept: the months whose states are kept.
         """
         if not team_ids:
             return {}
-        counted = self._counted_teams.get(clickhouse.conn_id, frozenset())
-        new = team_ids - counted
-        if len(new) > len(counted) // 10:
-            counted, new = team_ids, frozenset()
-            self._counted_teams[clickhouse.conn_id] = counted
-        versions = {
-            row["month"]: row["version"]
-            for row in clickhouse.query("api/read_versions", {"table_names": TABLE_NAMES})
-        }
-
-        def of_month(month: DateRange, teams: frozenset[int]) -> dict[int, TeamGaps]:
-            query = detector.coverage_query(
-                clickhouse, settings, month, kinds=GAP_KINDS, may_be_behind=True, known=known
-            )
-            version = versions.get(month.start.year * 100 + month.start.month, 0)
-            return self._of_month(clickhouse, query, month, teams, version)
-
+        questions: list[Callable[[ClickHouse], dict[int, TeamGaps]]] = [
+            functools.partial(self._of_month, settings, month, frozenset(teams), known, versions)
+            for rest, teams in kept_states.not_kept(days, team_ids, kept)
+            for month in months(rest)
+        ]
+        if kept:
+            questions.append(functools.partial(_of_kept, days, team_ids, kept))
         found: dict[int, TeamGaps] = {}
-        with ThreadPoolExecutor(MONTHS_AT_ONCE) as pool:
-            questions = product(months_of(days), filter(None, (counted, new)))
-            for gaps_of_month in pool.map(lambda question: of_month(*question), questions):
-                for team_id, gaps in gaps_of_month.items():
-                    if team_id in team_ids:
-                        found[team_id] = found.get(team_id, NO_GAPS) + gaps
+        for gaps_of_part in clickhouse.side_by_side(questions):
+            for team_id, gaps in gaps_of_part.items():
+                found[team_id] = found.get(team_id, NO_GAPS) + gaps
         return found
 
     def _of_month(
         self,
-        clickhouse: ClickHouse,
-        query: detector.CoverageQuery,
+        settings: Settings,
         days: DateRange,
         team_ids: frozenset[int],
-        version: int,
+        known: activity.KnownRange,
+        versions: Mapping[int, int],
+        clickhouse: ClickHouse,
     ) -> dict[int, TeamGaps]:
+        query = coverage_query(clickhouse, settings, days, kinds=GAP_KINDS, may_be_behind=True, known=known)
         # Everything that the answer depends on.
         key = (
             clickhouse.conn_id,
             days,
             hash(team_ids),
-            version,
+            versions.get(month_of(days.start), 0),
             tuple(sorted((name, str(value)) for name, value in {**query.names, **query.parameters}.items())),
         )
         with self._lock:
@@ -200,18 +176,20 @@ class GapCounts:
         return answer.result()
 
 
-def _ask(
-    clickhouse: ClickHouse, query: detector.CoverageQuery, team_ids: frozenset[int]
+def _of_kept(
+    days: DateRange, team_ids: frozenset[int], kept: Sequence[KeptMonth], clickhouse: ClickHouse
 ) -> dict[int, TeamGaps]:
-    with clickhouse.another() as connection:
-        rows = connection.query(
-            STATEMENT,
-            query.parameters,
-            query.names,
-            external_tables=[teams_table(team_ids)],
-            heavy=True,
-        )
-    clickhouse.statistics += connection.statistics
+    return _ask(clickhouse, kept_states.ask_for(kept, days, only_gaps=True), team_ids)
+
+
+def _ask(clickhouse: ClickHouse, query: CoverageQuery, team_ids: frozenset[int]) -> dict[int, TeamGaps]:
+    rows = clickhouse.query(
+        STATEMENT,
+        query.parameters,
+        query.names,
+        external_tables=[teams_table(team_ids)],
+        heavy=True,
+    )
     return {
         row["team_id"]: TeamGaps(
             *(int(row[kind]) for kind in ("missing", "inconsistent", "stale", "orphan")),

@@ -3,16 +3,15 @@ teams are asked about, whichever are shown; a process keeps the answers until th
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
-from datetime import date
 from typing import Any
 
-from web_analytics.api.coverage.ranking import months_of
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.detection import activity, low_volume
 from web_analytics.rules.low_volume import HISTORY, DayVolume
-from web_analytics.rules.partitions import DateRange
+from web_analytics.rules.partitions import DateRange, month_of, months
 from web_analytics.settings import Settings
 
 # What the verdicts depend on, beside the settings.
@@ -47,16 +46,16 @@ class Volumes:
         versions = tuple(
             sorted(
                 tuple(row.values())
-                for row in clickhouse.query("api/read_versions", {"table_names": TABLE_NAMES})
+                for row in clickhouse.query("detection/read_versions", {"table_names": TABLE_NAMES})
             )
         )
         is_short = len(judged) <= low_volume.MAX_DAYS_PER_STATEMENT
-        found: list[DayVolume] = []
-        for piece in [judged] if is_short else months_of(judged):
+
+        def of_piece(piece: DateRange, connection: ClickHouse) -> list[DayVolume]:
             needed = tuple(
                 (month, version)
                 for month, version in versions
-                if month == 0 or _month(piece.start - HISTORY) <= month <= _month(piece.end)
+                if month == 0 or month_of(piece.start - HISTORY) <= month <= month_of(piece.end)
             )
             key = (
                 clickhouse.conn_id,
@@ -70,17 +69,16 @@ class Volumes:
             with self._lock:
                 kept = self._kept.get(key)
             if kept is None:
-                kept = low_volume.ask(clickhouse, settings, piece, team_ids, known.known_from)
+                kept = low_volume.ask(connection, settings, piece, team_ids, known.known_from)
                 with self._lock:
                     self._kept[key] = kept
                     if len(self._kept) > ANSWERS_KEPT:
                         self._kept.popitem(last=False)
-            found += kept
-        return found
+            return kept
 
-
-def _month(day: date) -> int:
-    return day.year * 100 + day.month
+        pieces = [judged] if is_short else list(months(judged))
+        answers = clickhouse.side_by_side([functools.partial(of_piece, piece) for piece in pieces])
+        return [day for answer in answers for day in answer]
 
 
 VOLUMES = Volumes()

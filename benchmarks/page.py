@@ -1,0 +1,75 @@
+"""What a page of 25 teams over a year costs an API server that has just started, and a run over a year, with and without kept
+states."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+from benchmarks.usage import process_usage
+
+PAGE_OF_TEAMS = 25
+
+
+def measure(clickhouse, pid: int, settings, teams: int, days: int, date_end: date) -> dict[str, float]:
+    """CPU seconds of the server and seconds of a clock; nothing of it is done twice, except for the page that is read again.
+
+    :param clickhouse: a server that :func:`benchmarks.detection.fill` has filled, with so many teams and days.
+    """
+    from web_analytics.api import dependencies
+    from web_analytics.api.coverage import content, ranking, volumes
+    from web_analytics.detection import activity, detector, kept_states
+    from web_analytics.rules.partitions import ONE_DAY, DateRange
+    from web_analytics.rules.states import GAP_KINDS
+
+    results: dict[str, float] = {}
+    clickhouse.run("benchmarks/fill_teams", {"teams": teams})
+    year = DateRange(date_end - timedelta(days=days), date_end)
+    known = activity.known_range(clickhouse, settings)
+
+    def measured(name: str, work: Callable[[], object]) -> None:
+        cpu, started = process_usage(pid)[0], time.monotonic()
+        work()
+        results[f"{name}_s"] = time.monotonic() - started
+        results[f"{name}_cpu_s"] = process_usage(pid)[0] - cpu
+
+    def page(length: int) -> Callable[[], None]:
+        def read() -> None:
+            shown = content.View(
+                DateRange(date_end - timedelta(days=length), date_end + ONE_DAY),
+                None,
+                False,
+                1,
+                PAGE_OF_TEAMS,
+            )
+            asked = dependencies.connect(
+                settings, "", settings.api_max_seconds, **dependencies.QUERY_SETTINGS
+            )
+            with asked as connection:
+                content.read_page(connection, settings, shown, datetime.now(UTC))
+
+        return read
+
+    def started_anew() -> None:
+        content.GAP_COUNTS, content.VOLUMES = ranking.GapCounts(), volumes.Volumes()
+
+    def run() -> None:
+        teams_asked = range(teams)
+        detector.insert_plan(clickhouse, settings, year, teams_asked, uuid.uuid4().hex, GAP_KINDS, known)
+
+    measured("run_of_a_year_all_kinds", run)
+    started_anew()
+    measured("page_30_days_cold", page(30))
+    measured("page_30_days", page(30))
+    started_anew()
+    measured("page_of_a_year_nothing_kept", page(days))
+    # From the first of a month on: the states of a month are kept as a whole.
+    months = DateRange(year.start.replace(day=1), date_end)
+    measured("keep_a_year", lambda: kept_states.keep(clickhouse, settings, months, range(teams), known))
+    started_anew()
+    measured("page_of_a_year_cold", page(days))
+    measured("page_of_a_year", page(days))
+    measured("run_of_a_year_all_kinds_kept", run)
+    return results
