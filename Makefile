@@ -38,7 +38,7 @@ help:
 	@echo "make bench                 benchmarks, or PART=teams|reader|freshness|page|run|events|volume|transport|shards"
 	@echo "make bench-curve           how cost grows with events and teams; docs/scaling.md is made of it; QUICK=1 writes .bench only"
 	@echo "make bench-trigger         how soon what a person asks for begins and is done; METADATA=postgres"
-	@echo "make bench-peers           the same days filled by this package, dbt and SQLMesh; needs npm and a package index"
+	@echo "make bench-peers           the same days filled by this package, dbt and SQLMesh; EVENTS=100000; needs npm, a package index"
 
 install: $(STAMP)
 
@@ -187,7 +187,7 @@ bench-trigger: install
 	$(BIN)/python -m benchmarks.trigger $(if $(METADATA),--metadata $(METADATA))
 
 bench-peers: install
-	$(BIN)/python -m benchmarks.peers
+	$(BIN)/python -m benchmarks.peers $(if $(EVENTS),--events $(EVENTS))
 
 clean: stop
 	rm -rf .venv .airflow .demo .bench .chaos .engines .listener .peers

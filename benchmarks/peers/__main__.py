@@ -2,8 +2,8 @@
 
 All on ClickHouse's own listener, one after the other in databases of their own. dbt and SQLMesh run the statements of
 the earlier systems. Each fills the days, does the same once more, is killed in the middle of a third run on missing days
-and run again; then events of one of the days arrive late, and what its schedule does each night is done. After each step
-the team-days are counted whose every number is what the raw events say. Asks the package index (and npm, for the
+and run again; then events of one of the days arrive late, and what its schedule does each night is done; at last a peer
+is told which day that was. After each step the team-days are counted whose every number is what the raw events say. Asks the package index (and npm, for the
 listener) the first time. Writes .bench/peers.json.
 """
 
@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -46,6 +47,7 @@ EVENTS, DAYS = 1_000_000, 7
 LONGEST_SECONDS = 900
 # Killed when the target has so many of the missing days.
 KILLED_AFTER_DAYS = 3
+TARGET, PAGEVIEWS = "web_pre_aggregated_stats", "stats.pageviews"
 BACKFILL = "web_analytics_backfill"
 
 
@@ -88,46 +90,96 @@ class World:
                     "demo/drop_partition", {"partition_id": partition_id(day)}, {"target": table.name}
                 )
 
-    def days_there(self) -> int:
-        return self.clickhouse.query("benchmarks/days_in_target")[0]["days"]
+    def days_there(self, like: str = TARGET) -> int:
+        return self.clickhouse.query("benchmarks/days_in_target", {"like": like})[0]["days"]
 
-    def wrong(self) -> dict[tuple[int, date], set[str]]:
-        """Which measures of a team's day are not what the raw events say."""
-        found: dict[tuple[int, date], set[str]] = {}
-        for team, day, table, measure, _, _ in differences_from_oracle(
+    def tables(self) -> list[dict[str, Any]]:
+        return self.clickhouse.query("benchmarks/list_tables")
+
+    def causes(self, team_days: set[tuple[int, date]]) -> dict[str, int]:
+        """Of how many of these team-days the statements of the earlier systems can misplace pageviews, and why."""
+        between = {"date_start": self.days[-1], "date_end": self.days[0] + ONE_DAY}
+        found = {
+            (row["team_id"], row["day"]): (bool(row["over_midnight"]), bool(row["without_session"]))
+            for row in self.clickhouse.query("benchmarks/misplaced_days", between)
+        }
+        names = {
+            (True, False): "session over midnight",
+            (False, True): "events without session",
+            (True, True): "both",
+            (False, False): "neither",
+        }
+        counted = Counter(names[found.get(each, (False, False))] for each in team_days)
+        return {name: counted[name] for name in names.values()}
+
+    def wrong(self) -> dict[tuple[int, date], dict[str, tuple[int, int]]]:
+        """What a team's day should hold and holds, of the measures that are not what the raw events say."""
+        found: dict[tuple[int, date], dict[str, tuple[int, int]]] = {}
+        for team, day, table, measure, wanted, stored in differences_from_oracle(
             self.clickhouse, list(self.days), self.teams
         ):
-            found.setdefault((team, day), set()).add(f"{table}.{measure}")
+            found.setdefault((team, day), {})[f"{table}.{measure}"] = wanted, stored
         return found
 
-    def exact(self) -> dict[str, int]:
-        """How many team-days are exact, in all numbers and in pageviews alone."""
-        wrong, every = self.wrong(), len(self.teams) * len(self.days)
+    def exact(self) -> dict[str, Any]:
+        """How many team-days are exact, in all numbers and in pageviews alone, and what is wrong with the others."""
+        asked = {(team, day) for team in self.teams for day in self.days}
+        every, tables = len(asked), self.tables()
+        if sum(table["is_target"] for table in tables) < len(TABLES):
+            return {"exact": 0, "exact_pageviews": 0, "team_days": every, "targets": "not there"}
+        wrong = self.wrong()
         pageviews = [each for each in wrong.values() if any(name.endswith(".pageviews") for name in each)]
-        return {"exact": every - len(wrong), "exact_pageviews": every - len(pageviews), "team_days": every}
+        off = [stored - wanted for each in wrong.values() for wanted, stored in [each.get(PAGEVIEWS, (0, 0))]]
+        return {
+            "exact": every - len(wrong),
+            "exact_pageviews": every - len(pageviews),
+            "team_days": every,
+            "causes_of_wrong": self.causes(set(wrong)),
+            "causes_in_exact": self.causes(asked - wrong.keys()),
+            "pageviews_lost": -sum(each for each in off if each < 0),
+            "pageviews_too_many": sum(each for each in off if each > 0),
+            "wrong_by_day": {str(day): sum(1 for _, other in wrong if other == day) for day in self.days},
+            "days_with_rows": self.days_there(),
+            "tables": [table["name"] for table in tables],
+        }
 
     @contextmanager
     def cost(self, into: dict[str, float]) -> Generator[None]:
         """Seconds of the clock, and CPU seconds of ClickHouse: of its statements, and of the whole process."""
-        since, started = datetime.now(UTC), time.monotonic()
+        since, started = _now(), time.monotonic()
         before = process_usage(self.server.pid)[0]
         yield
         into["wall_s"] = round(time.monotonic() - started, 1)
         into["process_cpu_s"] = round(process_usage(self.server.pid)[0] - before, 2)
+        between = {"since": since, "until": _now()}
         self.clickhouse.run("benchmarks/flush_logs")
-        spent = self.clickhouse.query("benchmarks/cpu_since", {"since": since})[0]
+        spent = self.clickhouse.query("benchmarks/cpu_since", between)[0]
         into["statements_cpu_s"], into["statements"] = round(spent["cpu_s"], 2), spent["statements"]
 
+    @property
+    def late_day(self) -> date:
+        return self.days[4]
+
     def late_events(self) -> None:
-        self.clickhouse.run("benchmarks/late_events", {"day": self.days[4], "now": datetime.now(UTC)})
+        self.clickhouse.run("benchmarks/late_events", {"day": self.late_day, "now": datetime.now(UTC)})
 
 
 Results = dict[str, dict[str, Any]]
 
 
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
 def measure_peer(kind: type[tools.Peer], name: str, world: Callable[[str], World], folder: Path) -> Results:
     """A peer in a database for the runs to the end, and in one for the run that is killed."""
-    results: Results = {"filled": {}, "again": {}, "killed": {}, "after late events": {}}
+    results: Results = {
+        "filled": {},
+        "again": {},
+        "killed": {},
+        "after late events": {},
+        "told the late day": {},
+    }
     calm, killed = (_peer(kind, world(f"{name}_{what}"), folder) for what in ("calm", "killed"))
 
     with calm[0].cost(results["filled"]):
@@ -139,7 +191,7 @@ def measure_peer(kind: type[tools.Peer], name: str, world: Callable[[str], World
 
     process = killed[1].start()
     wait_for(
-        lambda: process.poll() is not None or killed[0].days_there() >= KILLED_AFTER_DAYS,
+        lambda: process.poll() is not None or killed[0].days_there(kind.fills) >= KILLED_AFTER_DAYS,
         LONGEST_SECONDS,
         "its first days",
         0.02,
@@ -156,6 +208,9 @@ def measure_peer(kind: type[tools.Peer], name: str, world: Callable[[str], World
     with calm[0].cost(results["after late events"]):
         _run(calm[1], calm[1].usual_run())
     results["after late events"] |= calm[0].exact()
+    with calm[0].cost(results["told the late day"]):
+        _run(calm[1], calm[1].build(calm[0].late_day, calm[0].late_day))
+    results["told the late day"] |= calm[0].exact()
     return results
 
 
@@ -165,6 +220,8 @@ def _peer(kind: type[tools.Peer], world: World, folder: Path) -> tuple[World, to
         world.drop_targets()
     peer = kind(world.name, world.name, folder / world.name, world.server.http_port, world.days)
     peer.prepare()
+    if command := peer.setup():
+        _run(peer, command)
     return world, peer
 
 
@@ -179,8 +236,13 @@ def measure_ours(world: World, folder: Path) -> Results:
     results: Results = {"filled": {}, "again": {}, "killed": {}, "after late events": {}}
     range_ = {"date_start": str(world.days[-1]), "date_end": str(world.days[0] + ONE_DAY)}
     every = {**range_, "min_missing_partitions": 1, "max_partitions": DAYS}
-    # How soon the scheduler knows that a killed task is dead; Airflow's default is 300.
-    environment = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15"}
+    # How soon a scheduler knows that tasks and the scheduler before it are dead; Airflow waits 300 s unless told.
+    environment = {
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "8",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+    }
     folder.mkdir()
     with LiveAirflow(folder, world.server.uri(world.name), environment) as airflow:
         wait_for(lambda: airflow.is_known(BACKFILL), LONGEST_SECONDS, "the DAG")
@@ -212,7 +274,8 @@ def measure_ours(world: World, folder: Path) -> Results:
 
         world.late_events()
         with world.cost(results["after late events"]):
-            run({**every, "kinds": ["missing", "inconsistent", "stale", "orphan"], "rebuild": True})
+            # As at 02:00, which acts on every kind.
+            run({**range_, "kinds": ["missing", "inconsistent", "stale", "orphan"]})
         results["after late events"] |= world.exact()
     return results
 

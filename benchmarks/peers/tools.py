@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = CHECKOUT / ".peers"
@@ -71,6 +72,8 @@ class Peer(ABC):
     folder: Path
     port: int
     days: tuple[date, ...]
+    # The tables, as a pattern, in which days appear while it runs.
+    fills: ClassVar[str] = "web_pre_aggregated_stats"
 
     def start(self, command: list[str] | None = None) -> subprocess.Popen:
         """Fills the missing days, as a person would ask for them, unless it is told something else."""
@@ -100,9 +103,17 @@ class Peer(ABC):
     def prepare(self) -> None:
         """Writes the project."""
 
-    @abstractmethod
+    def setup(self) -> list[str] | None:
+        """Makes the empty tables, where a first run on missing days would be another thing than a later one."""
+        return None
+
     def command(self) -> list[str]:
-        """Builds the days that are given to it."""
+        """Builds the missing days."""
+        return self.build(self.days[-1], self.days[0])
+
+    @abstractmethod
+    def build(self, first: date, last: date) -> list[str]:
+        """Builds a range of days, whether or not they are there."""
 
     @abstractmethod
     def usual_run(self) -> list[str]:
@@ -125,8 +136,8 @@ class Dbt(Peer):
         of_batch = "'{{ model.batch.event_time_%s.strftime(\"%%Y-%%m-%%d\") }}'"
         return of_batch % "start", of_batch % "end"
 
-    def command(self) -> list[str]:
-        first, end = self.days[-1], self.days[0] + timedelta(days=1)
+    def build(self, first: date, last: date) -> list[str]:
+        end = last + timedelta(days=1)
         return [*self.usual_run(), "--event-time-start", str(first), "--event-time-end", str(end)]
 
     def usual_run(self) -> list[str]:
@@ -136,17 +147,19 @@ class Dbt(Peer):
 
 class DbtInsertOverwrite(Dbt):
     strategy = "insert_overwrite"
+    # It fills a table of its own, whose partitions then replace those of the target in one statement.
+    fills = "web_pre_aggregated_stats%"
 
     def bounds(self) -> tuple[str, str]:
         return "'{{ var(\"first\") }}'", "'{{ var(\"end\") }}'"
 
-    def command(self) -> list[str]:
-        return self._run(self.days[-1], self.days[0])
+    def setup(self) -> list[str]:
+        return self.build(self.days[-1], self.days[-1] - timedelta(days=1))
 
     def usual_run(self) -> list[str]:
-        return self._run(self.days[0], self.days[0])
+        return self.build(self.days[0], self.days[0])
 
-    def _run(self, first: date, last: date) -> list[str]:
+    def build(self, first: date, last: date) -> list[str]:
         between = {"first": str(first), "end": str(last + timedelta(days=1))}
         return [str(install("dbt")), "run", "--vars", str(between)]
 
@@ -175,6 +188,11 @@ class SqlMesh(Peer):
 
     def command(self) -> list[str]:
         return [str(install("sqlmesh")), "plan", "--auto-apply", "--no-prompts"]
+
+    def build(self, first: date, last: date) -> list[str]:
+        models = [f"{self.database}.web_pre_aggregated_{table}" for table in ("stats", "bounces")]
+        restated = [word for model in models for word in ("--restate-model", model)]
+        return [*self.command(), *restated, "--start", str(first), "--end", str(last)]
 
     def usual_run(self) -> list[str]:
         return [str(install("sqlmesh")), "run"]
