@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from web_analytics.build import locks, steps
 from web_analytics.build.locks import Try
@@ -44,6 +44,20 @@ def no_names_of_tries() -> None:
         return run(self, path, parameters, names, **more)
 
     ClickHouse.run = create_or_empty
+
+
+def stage_drops_what_it_finds() -> None:
+    """The first step begins with an empty date, whoever has begun it meanwhile, and a table that is gone is told as that."""
+    begin = locks.begin
+
+    def begin_with_nothing(clickhouse, lock, task, step, taken=()):
+        made, own = begin(clickhouse, lock, task, step, taken)
+        if step == locks.STAGE:
+            locks._drop(clickhouse, locks._look(clickhouse, lock.partition_date).tables_of(lock))
+        return made, own
+
+    locks.begin = begin_with_nothing
+    steps.owned = lambda partition_date: nullcontext()
 
 
 def no_fence_of_takeovers() -> None:
@@ -94,6 +108,7 @@ def no_compare_and_set() -> None:
 EXPERIMENTS: dict[str, Callable[[], None]] = {
     "no-names-of-tries": no_names_of_tries,
     "no-fence-of-tries": no_fence_of_tries,
+    "stage-drops-what-it-finds": stage_drops_what_it_finds,
     "no-fence-of-takeovers": no_fence_of_takeovers,
     "no-selection-at-publishing": no_selection_at_publishing,
     "no-comparison-after-replacing": no_comparison_after_replacing,
