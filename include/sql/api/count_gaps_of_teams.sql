@@ -1,6 +1,6 @@
 -- How many gaps each team has on these days, in (day, table) pairs. Teams without gaps have no row.
 -- Parameters: date_start, date_end (closed days only), since, min_daily_pageviews, stale_min_events
---   (detection/coverage.sql); of months whose states are kept (from_kept) those of detection/kept_states.sql. External table
+--   (detection/coverage.sql); of months whose states are kept (from_kept) keep_ids instead of the last three. External table
 --   selected_teams (team_id).
 -- Columns: team_id; missing, inconsistent, stale, orphan; waiting_pageviews: source pageviews of its days with a gap;
 --   oldest_gap.

@@ -1,6 +1,6 @@
 -- The state of every day of a few teams, in both tables. Days without events, rows and ledger entry are left out.
 -- Parameters: date_start, date_end, since, min_daily_pageviews, stale_min_events; of months whose states are kept (from_kept)
---   those of detection/kept_states.sql. External table selected_teams (team_id).
+--   keep_ids instead of the last three. External table selected_teams (team_id).
 -- Columns: team_id; days, stats_states, bounces_states: arrays in the same order.
 SELECT
     team_id,
