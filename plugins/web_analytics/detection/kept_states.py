@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +23,13 @@ from web_analytics.detection.coverage import CoverageQuery, coverage_query, in_p
 from web_analytics.rules.partitions import DateRange, month_of, months
 from web_analytics.rules.states import GAP_KINDS
 from web_analytics.settings import Settings
-from web_analytics.tables import TABLES
-
-log = logging.getLogger(__name__)
+from web_analytics.tables import BUILT_TABLES
 
 # What the states depend on, beside the settings.
 TABLE_NAMES = (
     "web_analytics_activity",
     "web_analytics_backfill_ledger",
-    *(table.name for table in TABLES),
+    *(table.name for table in BUILT_TABLES),
 )
 # Teams are enabled one by one; of a month that lacks more of the teams than this share all are looked at.
 NEW_TEAMS_SHARE = 0.1
