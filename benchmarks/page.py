@@ -65,9 +65,7 @@ def measure(clickhouse, pid: int, settings, teams: int, days: int, date_end: dat
     measured("page_30_days", page(30))
     started_anew()
     measured("page_of_a_year_nothing_kept", page(days))
-    # From the first of a month on: the states of a month are kept as a whole.
-    months = DateRange(year.start.replace(day=1), date_end)
-    measured("keep_a_year", lambda: kept_states.keep(clickhouse, settings, months, range(teams), known))
+    measured("keep_a_year", lambda: kept_states.keep(clickhouse, settings, year, range(teams), known))
     started_anew()
     measured("page_of_a_year_cold", page(days))
     measured("page_of_a_year", page(days))

@@ -23,7 +23,7 @@ TEAMS = [1, 2, *range(10, 30)]
 
 
 class Year:
-    """Two months that are over, each with two days of two teams, of which one day is built; and what is kept of them."""
+    """Three months that are over. In the last two are two days of two teams, of which one day is built."""
 
     def __init__(self, source):
         self.source, self.clickhouse = source, source.clickhouse
@@ -31,7 +31,7 @@ class Year:
         second = (end - ONE_DAY).replace(day=1)
         first = (second - ONE_DAY).replace(day=1)
         self.first, self.second = DateRange(first, second), DateRange(second, end)
-        self.days = DateRange(first, end)
+        self.days = DateRange((first - ONE_DAY).replace(day=1), end)
         self.of_first, self.of_second = (
             [month.start + timedelta(days=offset) for offset in (4, 9)] for month in (self.first, self.second)
         )
@@ -76,11 +76,18 @@ def test_a_month_is_looked_at_once(year):
     assert year.keep() == [year.first, year.second] == year.kept
     assert year.keep() == []
     # who asks for a part of a month finds it there
-    part = DateRange(year.first.start + 9 * ONE_DAY, year.second.end - ONE_DAY)
+    part = DateRange(year.first.start + 9 * ONE_DAY, year.second.end + 30 * ONE_DAY)
     assert [month.days for month in year.find(days=part)] == [
         DateRange(part.start, year.first.end),
-        DateRange(year.second.start, part.end),
+        year.second,
     ]
+
+
+def test_a_short_range_is_always_looked_at(year):
+    year.keep()
+    newest = DateRange(year.days.end - 62 * ONE_DAY, year.days.end)
+    assert year.find(days=newest) == []
+    assert year.find(days=DateRange(newest.start - ONE_DAY, newest.end)) != []
 
 
 def test_a_month_that_is_not_over_is_not_kept(year):

@@ -31,6 +31,8 @@ TABLE_NAMES = (
     "web_analytics_backfill_ledger",
     *(table.name for table in BUILT_TABLES),
 )
+# A range of up to so many days is looked at whoever has looked before: it takes as long as to find out what is kept.
+LOOKED_AT_ANYWAY_DAYS = 62
 # Teams are enabled one by one; of a month that lacks more of the teams than this share all are looked at.
 NEW_TEAMS_SHARE = 0.1
 
@@ -63,11 +65,24 @@ def find(
     known: KnownRange,
     versions: Mapping[int, int],
 ) -> list[KeptMonth]:
-    """The months of a range whose states are kept and still hold, the oldest first.
+    """The months of a long range whose states are kept and still hold, the oldest first.
 
     :param days: closed days only.
     :param versions: as :func:`read_versions` gives them, read before.
     """
+    if len(days) <= LOOKED_AT_ANYWAY_DAYS:
+        return []
+    return _find(clickhouse, settings, days, team_ids, known, versions)
+
+
+def _find(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    days: DateRange,
+    team_ids: Collection[int],
+    known: KnownRange,
+    versions: Mapping[int, int],
+) -> list[KeptMonth]:
     asked = {month_of(month.start): month for month in months(days)}
     current = [(month, versions[month]) for month in asked if month in versions]
     if not current or not team_ids or not activity.is_kept(settings):
@@ -106,7 +121,7 @@ def keep(
     versions = read_versions(clickhouse)
     kept = {
         month.days
-        for month in find(clickhouse, settings, days, team_ids, known, versions)
+        for month in _find(clickhouse, settings, days, team_ids, known, versions)
         if not month.new_teams
     }
     looked_at = [month for month in over if month not in kept and month_of(month.start) in versions]

@@ -19,7 +19,7 @@ from web_analytics.api.coverage.volumes import VOLUMES
 from web_analytics.api.problems import meaning_of
 from web_analytics.clickhouse.connection import ClickHouse, Row, teams_table
 from web_analytics.conf import MAX_RANGE_DAYS
-from web_analytics.detection import activity, kept_states
+from web_analytics.detection import activity, kept_states, low_volume
 from web_analytics.detection.coverage import CoverageQuery, coverage_query
 from web_analytics.detection.kept_states import KeptMonth
 from web_analytics.errors import BadSetting
@@ -49,7 +49,7 @@ PAGE_SIZES = (25, 50, 100)
 LONGEST_TEAM_FILTER = 1000
 FAILURES_SHOWN = 5
 # Of a long range the newest days are judged: nobody acts on a fall that is older.
-LOW_DAYS_SHOWN = 92
+LOW_DAYS_SHOWN = low_volume.MAX_DAYS_PER_STATEMENT
 # One statement reads the states of so many days.
 DAYS_OF_STATES = 92
 DECISIONS_SHOWN = 50

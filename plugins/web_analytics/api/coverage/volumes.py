@@ -3,7 +3,6 @@ teams are asked about, whichever are shown; a process keeps the answers until th
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections import OrderedDict
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.detection import activity, low_volume
 from web_analytics.rules.low_volume import HISTORY, DayVolume
-from web_analytics.rules.partitions import DateRange, month_of, months
+from web_analytics.rules.partitions import DateRange, month_of
 from web_analytics.settings import Settings
 
 # What the verdicts depend on, beside the settings.
@@ -38,6 +37,7 @@ class Volumes:
         """The verdicts on these days, as :func:`web_analytics.detection.low_volume.find` gives them; no statement where
         the test is off.
 
+        :param days: at most as many as one statement holds.
         :param team_ids: all teams that are pre-aggregated.
         """
         judged = low_volume.judged_days(settings, known, days)
@@ -49,36 +49,29 @@ class Volumes:
                 for row in clickhouse.query("detection/read_versions", {"table_names": TABLE_NAMES})
             )
         )
-        is_short = len(judged) <= low_volume.MAX_DAYS_PER_STATEMENT
-
-        def of_piece(piece: DateRange, connection: ClickHouse) -> list[DayVolume]:
-            needed = tuple(
-                (month, version)
-                for month, version in versions
-                if month == 0 or month_of(piece.start - HISTORY) <= month <= month_of(piece.end)
-            )
-            key = (
-                clickhouse.conn_id,
-                piece,
-                hash(team_ids),
-                needed,
-                known.known_from,
-                settings.low_volume_percent,
-                settings.low_volume_min_pageviews,
-            )
+        needed = tuple(
+            (month, version)
+            for month, version in versions
+            if month == 0 or month_of(judged.start - HISTORY) <= month <= month_of(judged.end)
+        )
+        key = (
+            clickhouse.conn_id,
+            judged,
+            hash(team_ids),
+            needed,
+            known.known_from,
+            settings.low_volume_percent,
+            settings.low_volume_min_pageviews,
+        )
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is None:
+            kept = low_volume.ask(clickhouse, settings, judged, team_ids, known.known_from)
             with self._lock:
-                kept = self._kept.get(key)
-            if kept is None:
-                kept = low_volume.ask(connection, settings, piece, team_ids, known.known_from)
-                with self._lock:
-                    self._kept[key] = kept
-                    if len(self._kept) > ANSWERS_KEPT:
-                        self._kept.popitem(last=False)
-            return kept
-
-        pieces = [judged] if is_short else list(months(judged))
-        answers = clickhouse.side_by_side([functools.partial(of_piece, piece) for piece in pieces])
-        return [day for answer in answers for day in answer]
+                self._kept[key] = kept
+                if len(self._kept) > ANSWERS_KEPT:
+                    self._kept.popitem(last=False)
+        return kept
 
 
 VOLUMES = Volumes()
