@@ -67,7 +67,7 @@ test: install
 	$(IN_MEMORY) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not screenshots and not engines and not packaging and not cluster and not endpoint and not replicas" tests
 
 test-slow: install
-	$(IN_MEMORY) THOROUGH=1 $(BIN)/python -m pytest -m "slow or thorough" tests
+	THOROUGH=1 $(BIN)/python -m pytest -m "slow or thorough" tests
 
 test-compose: install
 	$(BIN)/python -m pytest -m compose tests/compose
