@@ -189,8 +189,7 @@ def insert_plan(
     only_missing = asks_only_missing(settings, kinds)
     kept: list[KeptMonth] = []
     if not only_missing and set(kinds) <= set(GAP_KINDS):
-        versions = kept_states.read_versions(clickhouse)
-        kept = kept_states.find(clickhouse, settings, days, team_ids, known, versions)
+        kept = kept_states.find(clickhouse, settings, days, team_ids, known)
 
     def store(query: CoverageQuery, teams: Collection[int]) -> None:
         clickhouse.run(

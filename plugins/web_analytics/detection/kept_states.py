@@ -63,29 +63,24 @@ def find(
     days: DateRange,
     team_ids: Collection[int],
     known: KnownRange,
-    versions: Mapping[int, int],
+    versions: Mapping[int, int] | None = None,
+    *,
+    however_short: bool = False,
 ) -> list[KeptMonth]:
     """The months of a long range whose states are kept and still hold, the oldest first.
 
     :param days: closed days only.
-    :param versions: as :func:`read_versions` gives them, read before.
+    :param versions: as :func:`read_versions` gives them, where the caller has read them.
+    :param however_short: also of a range that is looked at anyway.
     """
-    if len(days) <= LOOKED_AT_ANYWAY_DAYS:
+    is_short = len(days) <= LOOKED_AT_ANYWAY_DAYS and not however_short
+    if is_short or not team_ids or not activity.is_kept(settings):
         return []
-    return _find(clickhouse, settings, days, team_ids, known, versions)
-
-
-def _find(
-    clickhouse: ClickHouse,
-    settings: Settings,
-    days: DateRange,
-    team_ids: Collection[int],
-    known: KnownRange,
-    versions: Mapping[int, int],
-) -> list[KeptMonth]:
+    if versions is None:
+        versions = read_versions(clickhouse)
     asked = {month_of(month.start): month for month in months(days)}
     current = [(month, versions[month]) for month in asked if month in versions]
-    if not current or not team_ids or not activity.is_kept(settings):
+    if not current:
         return []
     rows = clickhouse.query(
         "detection/list_kept_months",
@@ -121,7 +116,7 @@ def keep(
     versions = read_versions(clickhouse)
     kept = {
         month.days
-        for month in _find(clickhouse, settings, days, team_ids, known, versions)
+        for month in find(clickhouse, settings, days, team_ids, known, versions, however_short=True)
         if not month.new_teams
     }
     looked_at = [month for month in over if month not in kept and month_of(month.start) in versions]
