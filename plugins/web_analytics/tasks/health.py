@@ -112,6 +112,7 @@ def keep_states() -> list[str]:
     with open_clickhouse(settings, current_task()) as clickhouse:
         known = activity.known_range(clickhouse, settings)
         if known.known_from is None:
+            log.info("Nothing is known of the source yet: no run has looked for gaps.")
             return []
         closed = closed_part(
             days, now, settings.settling, max(settings.partitions_start_date, known.known_from)
@@ -119,7 +120,7 @@ def keep_states() -> list[str]:
         teams = select_teams(clickhouse, settings).team_ids
         looked_at = kept_states.keep(clickhouse, settings, closed, teams, known)
     names = [f"{month.start:%Y-%m}" for month in looked_at]
-    log.info("The states of %d months are kept anew%s.", len(names), f": {', '.join(names)}" if names else "")
+    log.info("Looked at and kept: %s.", ", ".join(names) or "no month, since nothing was written to any")
     return names
 
 
