@@ -203,12 +203,13 @@ def run(options: argparse.Namespace, home: Path) -> bool:
         for i in range(jobs)
     ]
     totals = dict.fromkeys(COUNTS, 0)
-    played = failed = unreached = 0
+    played = failed = unreached = known = 0
     began = time.monotonic()
     try:
         for outcome in _all_outcomes(options, workers):
             played += 1
             unreached += not outcome.get("reached", True)
+            known += outcome.get("is_known", False)
             for each in COUNTS:
                 totals[each] += outcome.get(each, 0)
             if has_failed(outcome):
@@ -228,6 +229,7 @@ def run(options: argparse.Namespace, home: Path) -> bool:
             worker.stop()
     seconds = time.monotonic() - began
     print(f"{seconds:.0f} s, {seconds / max(1, played):.2f} s an interleaving; {failed} failed")
+    print(f"{known} ended in a state that the last run of another has healed")
     if unreached:
         print(f"{unreached} came to their end before a stop")
     if options.experiment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -51,16 +51,24 @@ class Look:
     :ivar gaps: the states in both tables of each (team, day) that a run would build.
     :ivar undeleted: rows of the team that is to have none.
     :ivar leftovers: locks, takeover markers and tables of builds.
+    :ivar state: all that a further run of the date finds, apart from names and instants: two looks of one state are
+        healed by the same run or by none. None where there are leftovers.
     """
 
     differences: tuple[tuple, ...]
     gaps: dict[tuple[int, date], tuple[str, str]]
     undeleted: int
     leftovers: tuple[str, ...]
+    state: Hashable | None = None
 
     @property
     def is_quiet(self) -> bool:
         return not (self.differences or self.gaps or self.undeleted or self.leftovers)
+
+    @property
+    def may_heal(self) -> bool:
+        """What is wrong is said, and nothing is wrong that no run heals."""
+        return not (self.undetected or self.undeleted)
 
     @property
     def undetected(self) -> list[tuple]:
@@ -80,10 +88,12 @@ class World:
     In each, sessions cross both midnights, and the day before is complete and must stay as it is.
 
     :param address: host, port, user and password of a ClickHouse.
+    :ivar healed: states that one further run has healed, in whatever case.
     """
 
     def __init__(self, address: dict[str, Any], database: str, kind: str):
         self.kind, self.connection = kind, {**address, "database": database}
+        self.healed: set[Hashable] = set()
         self.settings = Settings.load({})
         self.day = newest_closed_day(datetime.now(UTC), self.settings.settling) - timedelta(days=3)
         self.days = DateRange(self.day - ONE_DAY, self.day + ONE_DAY)
@@ -181,30 +191,45 @@ class World:
             )
         self._has_moved = True
 
-    def look(self, deleted: bool, *, briefly: bool = False) -> Look:
+    def look(self, deleted: bool) -> Look:
         """
         :param deleted: a cleanup has proved that the approved team has no rows.
-        :param briefly: once something is wrong, do not look for gaps.
         """
-        [(enabled,)] = self.execute(
-            "SELECT groupArrayIf(team_id, enabled) FROM web_pre_aggregated_teams FINAL"
+        registered = self.execute(
+            "SELECT team_id, enabled, timezone FROM web_pre_aggregated_teams FINAL ORDER BY team_id"
         )
+        enabled = [team_id for team_id, is_enabled, _ in registered if is_enabled]
         judged = {*enabled, FORMER_TEAM}
         truth = self.later_truth if self._has_moved else self.truth
+        stored = self.stored()
         differences, undeleted = [], 0
-        for table, found in self.stored().items():
+        for table, found in stored.items():
             undeleted += deleted and (APPROVED_TEAM, self.day) in found
             for key in sorted(truth.keys() | found.keys()):
                 if key[0] not in judged or (deleted and key == (APPROVED_TEAM, self.day)):
                     continue
                 for measure in MEASURES[table.short_name]:
                     expected = truth.get(key, {}).get(measure, 0)
-                    stored = found.get(key, {}).get(measure, 0)
-                    if expected != stored:
-                        differences.append((*key, table.short_name, measure, expected, stored))
-        left = tuple(name for name in leftovers(self.clickhouse) if name != REGISTRY_LOCK)
-        gaps = {} if briefly and (differences or undeleted or left) else self.gaps(enabled)
-        return Look(tuple(differences), gaps, undeleted, left)
+                    has = found.get(key, {}).get(measure, 0)
+                    if expected != has:
+                        differences.append((*key, table.short_name, measure, expected, has))
+        left = leftovers(self.clickhouse)
+        states = self.states(enabled)
+        gaps = {key: both for key, both in states.items() if set(both).intersection(GAP_KINDS)}
+        found = [[repr(sorted(found.items())) for found in stored.values()], sorted(states.items())]
+        state = None if left else repr((deleted, self._has_moved, registered, self._recorded(), found))
+        return Look(
+            tuple(differences), gaps, undeleted, tuple(name for name in left if name != REGISTRY_LOCK), state
+        )
+
+    def _recorded(self) -> list[tuple]:
+        """The ledger without names and instants: which entries are of one build, and of which events."""
+        rows = self.execute(
+            "SELECT partition_date, team_id, table_name, source_events, source_fingerprint, pageviews, sessions, "
+            "row_count, toYear(first_built_at) = 1970, build FROM web_analytics_backfill_ledger FINAL ORDER BY ALL"
+        )
+        builds: dict[str, int] = {}
+        return [(*row[:-1], builds.setdefault(row[-1], len(builds))) for row in rows]
 
     def stored(self) -> dict[PreAggregatedTable, dict[tuple[int, date], dict[str, Any]]]:
         """What readers find in each table, by team and day."""
@@ -217,8 +242,8 @@ class World:
             for table in TABLES
         }
 
-    def gaps(self, team_ids: Iterable[int]) -> dict[tuple[int, date], tuple[str, str]]:
-        """What the nightly run would find of these teams; its refresh would find nothing new."""
+    def states(self, team_ids: Iterable[int]) -> dict[tuple[int, date], tuple[str, str]]:
+        """What the nightly run would find of these teams, in both tables; its refresh would find nothing new."""
         coverage = coverage_query(
             self.clickhouse, self.settings, self.days, kinds=GAP_KINDS, may_be_behind=True
         )
@@ -228,11 +253,10 @@ class World:
             coverage.names,
             external_tables=[teams_table(team_ids)],
         )
-        states = {
+        return {
             (row["team_id"], row["partition_date"]): (row["stats_state"], row["bounces_state"])
             for row in rows
         }
-        return {key: both for key, both in states.items() if set(both).intersection(GAP_KINDS)}
 
     def _count_truth(self) -> Truth:
         rows = self.clickhouse.query(
