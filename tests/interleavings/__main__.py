@@ -134,9 +134,11 @@ def parts(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iterator
     intruders = [(kind, subject) for kind in options.worlds for subject in cases.ACTING_AS]
     needed = record(workers, dict.fromkeys([*subjects, *(intruders if options.stops == 2 else [])]))
     recordings = {key: needed[key] for key in subjects}
+    numbers, count = options.part
     if options.stops == 2:
-        drawn = cases.with_two_stops(recordings, needed, options.seed, options.samples or 5000)
-        yield ([case] for case in drawn)
+        drawn = list(cases.with_two_stops(recordings, needed, options.seed, options.samples or 5000))
+        for number in numbers:
+            yield [[case] for case in drawn[number - 1 :: count]]
         return
     restarts = not options.without_restarts and (options.listener or "CLICKHOUSE_TEST_URL" not in os.environ)
     found = [
@@ -152,7 +154,6 @@ def parts(options: argparse.Namespace, workers: list[WorkerProcess]) -> Iterator
     ]
     # What is found is found early, and a part of them is a fair part.
     random.Random(options.seed).shuffle(groups)
-    numbers, count = options.part
     for number in numbers:
         yield groups[number - 1 :: count][: options.samples]
 
