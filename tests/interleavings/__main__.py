@@ -88,6 +88,10 @@ class WorkerProcess:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=CHECKOUT, env=environment, text=True,
             )  # fmt: skip
 
+    def pin(self, core: int) -> None:
+        """Keeps the worker and its server on one core: they take turns, and wake each other sooner there."""
+        os.sched_setaffinity(self.process.pid, {core})
+
     def ask(self, **request: Any) -> Any:
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
@@ -203,6 +207,9 @@ def run(options: argparse.Namespace, home: Path) -> bool:
         WorkerProcess(home / f"worker_{i}", f"{name}_{i}", options.listener, options.experiment)
         for i in range(jobs)
     ]
+    if jobs > 1 and hasattr(os, "sched_getaffinity"):
+        for worker, core in zip(workers, itertools.cycle(os.sched_getaffinity(0)), strict=False):
+            worker.pin(core)
     totals = dict.fromkeys(COUNTS, 0)
     played = failed = unreached = known = 0
     began = time.monotonic()
