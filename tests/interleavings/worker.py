@@ -24,6 +24,9 @@ from tests.interleavings.play import Outcome, Play
 from tests.interleavings.world import World
 from tests.servers.listener import Listener
 
+# Each case replaces the tables of its world. What they were would stay on the disk for eight minutes, and a restart read it.
+AT_ONCE = "<database_atomic_delay_before_drop_table_sec>0</database_atomic_delay_before_drop_table_sec>"
+
 
 class Worker:
     """The worlds and the server that they are in.
@@ -43,7 +46,7 @@ class Worker:
         if on_listener:
             from tests.servers.fetch import library
 
-            self.server = Listener(home / "clickhouse", library()).start()
+            self.server = Listener(home / "clickhouse", library(), more_config=AT_ONCE).start()
             self.address = {"host": "127.0.0.1", "port": self.server.port, "user": "default", "password": ""}
         elif url := os.environ.get("CLICKHOUSE_TEST_URL"):
             parts = urlsplit(url)
