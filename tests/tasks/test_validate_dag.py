@@ -262,6 +262,25 @@ def test_what_was_just_built_is_checked(built, settings, days):
     assert failure.value.code == "validation_failed"
 
 
+def test_a_day_that_is_built_while_it_is_compared_is_no_failure(
+    built, source, settings, days, monkeypatch
+):
+    """Between the reading of the tables and that of the source an event arrives, and the day is built with it."""
+    day, read, readings = days(1)[0], validation._read_stored, []
+
+    def read_and_build(*arguments):
+        found = read(*arguments)
+        if not readings:
+            source.event(1, at(day, 5))
+            steps.build_partition(built, settings, day, [1])
+        readings.append(found)
+        return found
+
+    monkeypatch.setattr(validation, "_read_stored", read_and_build)
+    result = validation.check_day(built, settings, day, [1, 2])
+    assert (result.verdict, len(readings)) == ("exact", 2)
+
+
 def test_a_source_without_oracle_is_a_bad_setting(built, settings, days):
     with pytest.raises(BadSetting, match="include/sql/validation/oracle_other.sql"):
         validation.check_day(built, replace(settings, source="other"), days(1)[0], [1])
