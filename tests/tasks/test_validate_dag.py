@@ -262,9 +262,7 @@ def test_what_was_just_built_is_checked(built, settings, days):
     assert failure.value.code == "validation_failed"
 
 
-def test_a_day_that_is_built_while_it_is_compared_is_no_failure(
-    built, source, settings, days, monkeypatch
-):
+def test_a_day_that_is_built_while_it_is_compared_is_no_failure(built, source, settings, days, monkeypatch):
     """Between the reading of the tables and that of the source an event arrives, and the day is built with it."""
     day, read, readings = days(1)[0], validation._read_stored, []
 
