@@ -31,18 +31,6 @@ for folder in (CHECKOUT, CHECKOUT / "plugins"):
         sys.path.insert(0, str(folder))
 
 
-def keep_to_a_share_of_the_cores() -> None:
-    """Of workers side by side each keeps to cores of its own, with the servers that it starts: a test and its ClickHouse
-    take turns, and wake each other sooner on one core."""
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
-    if workers > 1 and hasattr(os, "sched_setaffinity"):
-        mine = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores[mine % workers :: workers] or cores)
-
-
-keep_to_a_share_of_the_cores()
-
 # Fixtures through which a test depends on which ClickHouse is there.
 OF_A_SERVER = {"clickhouse_server", "acting_as"}
 # Tests that reach the given servers in a way of their own.
