@@ -154,7 +154,7 @@ chaos: install
 
 interleavings: install
 	$(IN_MEMORY) $(BIN)/python -m tests.interleavings --stops $(or $(STOPS),1) --seed $(or $(SEED),1) \
-		$(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(if $(LISTENER),--listener) \
+		$(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS)) $(if $(LISTENER),--listener) $(if $(WORLDS),--worlds $(WORLDS)) \
 		$(if $(SAMPLES),--samples $(SAMPLES)) $(if $(CASE),--case $(CASE))
 
 lint: install
