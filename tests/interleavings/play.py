@@ -229,9 +229,10 @@ class Play:
             if how in wanted and first.is_stopped:
                 if how == cases.LATE:
                     first.send()
-                if self._is_well():
+                look = self.world.look(self._has_proved)
+                if (look.is_quiet or self._is_known(look)) and not self.outcome.false_alarms:
                     name = str(replace(case, first=replace(case.first, how=how)))
-                    found[how] = Outcome(name, is_known=True)
+                    found[how] = Outcome(name, is_known=not look.is_quiet)
         self._end(first, second)
         if stored:
             self._tell_trespasses(stored)
@@ -385,11 +386,9 @@ class Play:
     def _has_proved(self) -> bool:
         return any(isinstance(run, actors.Cleanup) and run.has_proved for run in self.runs)
 
-    def _is_well(self) -> bool:
-        """Whether all is right if nothing more happens than a last run."""
-        look = self.world.look(self._has_proved)
-        is_healed = look.is_quiet or (look.may_heal and look.state in self.world.healed)
-        return is_healed and not self.outcome.false_alarms
+    def _is_known(self, look: Look) -> bool:
+        """Whether the last run of another case has healed this."""
+        return look.may_heal and look.state in self.world.healed
 
     def _tell_trespasses(self, before) -> None:
         found = self.world.stored()
@@ -403,11 +402,11 @@ class Play:
         look = self.world.look(self._has_proved)
         outcome.undetected, outcome.undeleted = len(look.undetected), look.undeleted
         self._tell("undetected", look.undetected)
-        outcome.is_known = look.may_heal and look.state in self.world.healed
-        if not (look.is_quiet or outcome.is_known):
-            look = self._heal(look)
-        elif outcome.is_known:
+        outcome.is_known = self._is_known(look)
+        if outcome.is_known:
             look = Look((), {}, 0, ())
+        elif not look.is_quiet:
+            look = self._heal(look)
         for *_, measure, expected, found in look.differences:
             amount = abs(expected - found) if measure == "pageviews" else 1
             if expected > found:
