@@ -38,7 +38,7 @@ help:
 	@echo "make lint, make format     ruff, the layers of the package; make lock: constraints.txt from requirements*.txt"
 	@echo "make lint-js               types in the coverage page's scripts; needs npm"
 	@echo "make audit                 known vulnerabilities of the locked dependencies; asks the package index"
-	@echo "make bench                 benchmarks, or PART=teams|reader|freshness|page|run|events|volume|transport|shards"
+	@echo "make bench                 benchmarks, or PART=teams|reader|freshness|page|run|events|volume|transport|layouts|shards"
 	@echo "make bench-curve           how cost grows with events and teams; docs/scaling.md is made of it; QUICK=1 writes .bench only"
 	@echo "make bench-trigger         how soon what a person asks for begins and is done; METADATA=postgres"
 	@echo "make bench-peers           the same days filled by this package, dbt and SQLMesh; EVENTS=100000; needs npm, a package index"

@@ -25,7 +25,7 @@ sys.path.insert(0, str(CHECKOUT / "plugins"))
 from benchmarks import build as build_benchmark  # noqa: E402
 from benchmarks import cost as cost_benchmark  # noqa: E402
 from benchmarks import detection as detection_benchmark  # noqa: E402
-from benchmarks import freshness, low_volume, orchestration, page, publish, shards, transport  # noqa: E402
+from benchmarks import freshness, layouts, low_volume, orchestration, page, publish, shards, transport  # noqa: E402
 from benchmarks import reader as reader_benchmark  # noqa: E402
 from benchmarks.server import fresh_server  # noqa: E402
 from benchmarks.usage import process_usage  # noqa: E402
@@ -202,6 +202,13 @@ def measure_shards(settings: Settings, today: date, quick: bool) -> dict[str, fl
     )
 
 
+def measure_layouts(settings: Settings, today: date, quick: bool) -> dict[str, float]:
+    """Building a day of events that lie on disk in other ways than PostHog's."""
+    # 600,000 events a day, as the other parts have.
+    sessions_a_day, days, rounds = (10_000, 12, 3) if quick else (100_000, 12, 7)
+    return layouts.measure(settings, today, sessions=sessions_a_day * days, days=days, rounds=rounds)
+
+
 PARTS = {
     "teams": measure_teams,
     "reader": measure_reader,
@@ -212,10 +219,11 @@ PARTS = {
     "events": measure_events,
     "volume": measure_volume,
     "transport": measure_transport,
+    "layouts": measure_layouts,
     "shards": measure_shards,
 }
 # What is measured only where it is asked for.
-BY_NAME = {"knobs", "shards", "transport"}
+BY_NAME = {"knobs", "layouts", "shards", "transport"}
 
 
 def main(arguments: list[str] | None = None) -> int:

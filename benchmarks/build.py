@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 
 from benchmarks.usage import process_usage
@@ -14,10 +15,26 @@ SESSIONS_PER_STATEMENT = 200_000
 DAYS_IN_A_ROW = 7
 
 
-def create(clickhouse, settings) -> None:
+@dataclass(frozen=True)
+class Layout:
+    """How the table of events lies on disk; the defaults are PostHog's.
+
+    :ivar granule_rows: rows of a granule, which is read as a whole.
+    :ivar by_day: a partition is a day instead of a month.
+    :ivar with_index: a skip index of each granule's instants.
+    :ivar with_projection: a projection with all columns in the order of days and teams, and with the table's places.
+    """
+
+    granule_rows: int = 8192
+    by_day: bool = False
+    with_index: bool = False
+    with_projection: bool = False
+
+
+def create(clickhouse, settings, layout: Layout = Layout()) -> None:
     from web_analytics import schema
 
-    clickhouse.run("benchmarks/create_events")
+    clickhouse.run("benchmarks/create_events", names=asdict(layout))
     clickhouse.run("demo/create_person_overrides")
     schema.create_tables(clickhouse)
     schema.create_source_view(clickhouse, settings)

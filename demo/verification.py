@@ -141,7 +141,7 @@ def modelled(
 
 def read_rows(clickhouse: ClickHouse, dates: DateRange, team_ids: Collection[int]) -> Iterator[model.Row]:
     """The raw rows that the buckets of these days can come from."""
-    for row in clickhouse.query("demo/raw_rows", _range(dates, team_ids)):
+    for row in clickhouse.query("demo/raw_rows", _range(dates, team_ids), heavy=True):
         *values, written_at, sorted_by, block, place = row.values()
         *identity, properties = values
         yield model.Row(*identity, (written_at, sorted_by, block, place), properties)

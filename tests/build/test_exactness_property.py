@@ -22,6 +22,7 @@ from demo import model, verification
 from tests.support import at, differences_from_oracle, examples, found_gaps, leftovers
 from tests.truth import differences_from_model, stored_tables
 from web_analytics.build.steps import build_partition
+from web_analytics.clickhouse.connection import ClickHouse
 from web_analytics.rules.partitions import DateRange
 from web_analytics.settings import Settings
 
@@ -164,7 +165,7 @@ def build_orders(draw) -> list[tuple[date, list[int]]]:
     return [*steps, again] if again else steps
 
 
-def insert(clickhouse, events: Iterable[Event]) -> None:
+def insert(clickhouse, events: Iterable[Event], **settings: Any) -> None:
     clickhouse.client.execute(
         "INSERT INTO events (uuid, event, properties, timestamp, team_id, distinct_id, person_id, `$session_id`, "
         "_timestamp, inserted_at) VALUES",
@@ -183,6 +184,7 @@ def insert(clickhouse, events: Iterable[Event]) -> None:
             )
             for event in events
         ],
+        settings=settings,
     )
 
 
@@ -354,6 +356,51 @@ def test_of_two_rows_of_one_event_one_holds_in_every_column(
     before = stored_tables(web_analytics_schema, DAYS)
     assert_exact(web_analytics_schema, settings, [(DAYS[0], [1])])
     assert stored_tables(web_analytics_schema, DAYS) == before
+
+
+@pytest.mark.parametrize(
+    ("columns", "heavy_settings", "reads_as"),
+    [("*", {}, "projection"), ("*, _part_offset", {"optimize_use_projections": 1}, "table")],
+)
+def test_a_projection_of_the_events_changes_nothing(
+    web_analytics_schema, settings, columns, heavy_settings, reads_as
+):
+    """Rows have other places in a projection, unless it keeps those of the table: another row would hold. So none is read
+    unless an installation says so."""
+    clickhouse = web_analytics_schema
+    first, last = START + timedelta(hours=1), START + timedelta(hours=2)
+    rows = [
+        event(1, hour * ONE_DAY_US // 24, born(0), properties=(("$pathname", f"/{hour}"),)) for hour in (2, 1)
+    ]
+    # So that a projection saves the engine something: four granules, and each team begins in another one.
+    others = [
+        event(number, 9 * ONE_DAY_US + number, "", team_id=1 + number % 3) for number in range(2, 30_000)
+    ]
+    fill(clickhouse, [])
+    for change in (
+        "MODIFY SETTING deduplicate_merge_projection_mode = 'rebuild'",
+        f"ADD PROJECTION by_instant (SELECT {columns} ORDER BY timestamp)",
+    ):
+        clickhouse.client.execute(f"ALTER TABLE events {change}")
+    try:
+        insert(clickhouse, rows + others, optimize_on_insert=0)
+        placed_last = clickhouse.client.execute(
+            "SELECT argMax(timestamp, _part_offset) FROM events WHERE timestamp < %(end)s AND team_id IN (1, 2, 3)",
+            {"end": START + timedelta(days=1)},
+            settings={"optimize_use_projections": 1, "use_query_condition_cache": 0},
+        )
+        assert placed_last == [({"table": first, "projection": last}[reads_as],)]
+
+        with ClickHouse(clickhouse.conn_id, heavy_settings=heavy_settings) as connection:
+            assert_exact(connection, settings, [(DAYS[0], [1])])
+            before = stored_tables(connection, DAYS)
+            assert [key[-1] for key in before["stats"]] == ["/1"]
+            merge(connection)
+            assert_exact(connection, settings, [(DAYS[0], [1])])
+            assert stored_tables(connection, DAYS) == before
+    finally:
+        clickhouse.client.execute("SYSTEM START MERGES events")
+        clickhouse.client.execute("ALTER TABLE events DROP PROJECTION by_instant")
 
 
 def test_the_row_holds_that_the_engine_keeps_not_the_one_inserted_later(web_analytics_schema, settings):

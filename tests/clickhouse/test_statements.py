@@ -20,6 +20,8 @@ from web_analytics.clickhouse.http import with_values
 SAMPLE_NAMES = {
     "activity_is_kept": [False, True],
     "bucket_minutes": [60],
+    "by_day": [False, True],
+    "granule_rows": [8192],
     "build_teams": ["web_analytics_build_teams"],
     "clone": ["web_analytics_build_clone"],
     "database": ["some_database"],
@@ -76,6 +78,8 @@ SAMPLE_NAMES = {
     "keeper_path": [False, True],
     "replicated": [False, True],
     "with_credentials": [False, True],
+    "with_index": [False, True],
+    "with_projection": [False, True],
     "with_new": [False, True],
     "with_people": [False, True],
 }
