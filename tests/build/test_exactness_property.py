@@ -23,6 +23,7 @@ from tests.support import at, differences_from_oracle, examples, found_gaps, lef
 from tests.truth import differences_from_model, stored_tables
 from web_analytics.build.steps import build_partition
 from web_analytics.clickhouse.connection import ClickHouse
+from web_analytics.detection import cost
 from web_analytics.rules.partitions import DateRange
 from web_analytics.settings import Settings
 
@@ -392,6 +393,8 @@ def test_a_projection_of_the_events_changes_nothing(
         assert placed_last == [({"table": first, "projection": last}[reads_as],)]
 
         with ClickHouse(clickhouse.conn_id, heavy_settings=heavy_settings) as connection:
+            estimated = cost.source_rows(connection, DAYS[0], [1, 2, 3])
+            assert (estimated > 8192) == (not heavy_settings), "what is read is what is estimated"
             assert_exact(connection, settings, [(DAYS[0], [1])])
             before = stored_tables(connection, DAYS)
             assert [key[-1] for key in before["stats"]] == ["/1"]

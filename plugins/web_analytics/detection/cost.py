@@ -39,6 +39,7 @@ def source_rows(
         "detection/estimate_source_read",
         {"date_start": partition_date, "date_end": partition_date + ONE_DAY},
         external_tables=[teams_table(team_ids)],
+        heavy=True,  # As what is estimated: with the same settings the same is read.
     )
     return max(pageviews, sum(int(part["rows"]) for part in parts))
 
