@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from web_analytics import parsers
-from web_analytics.api.coverage.ranking import GAP_COUNTS, NO_GAPS, WORST_FIRST, TeamGaps, in_order
+from web_analytics.api.coverage.ranking import GAP_COUNTS, NO_GAPS, WORST_FIRST, TeamGaps, added_up, in_order
 from web_analytics.api.coverage.volumes import VOLUMES
 from web_analytics.api.problems import meaning_of
 from web_analytics.clickhouse.connection import ClickHouse, Row, teams_table
@@ -179,8 +179,13 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     versions = kept_states.read_versions(clickhouse) if closed else {}
     # Of all teams, so that what is counted for one reader is there for the next one, whatever they look for.
     kept = kept_states.find(clickhouse, settings, closed, enabled, known, versions)
-    counted = GAP_COUNTS.count(clickhouse, settings, closed, enabled, known, versions, kept) if closed else {}
-    gaps = {team_id: each for team_id, each in counted.items() if team_id in shown}
+    volumes, *counted = clickhouse.side_by_side(
+        [
+            VOLUMES.question(clickhouse, settings, judged, enabled, known),
+            *GAP_COUNTS.questions(settings, closed, enabled, known, versions, kept),
+        ]
+    )
+    gaps = {team_id: each for team_id, each in added_up(counted).items() if team_id in shown}
     ranked = [*in_order(view.order, shown, gaps), *sorted(others)]
     listed = [team_id for team_id in ranked if team_id in gaps] if view.only_gaps else ranked
     first = (view.page - 1) * view.page_size
@@ -190,7 +195,6 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     team_names = names.names_of(clickhouse, settings, of_page)
     detailed = shown.intersection(of_page)
     states = _states(clickhouse, settings, closed, detailed, known, kept) if detailed else {}
-    volumes = VOLUMES.find(clickhouse, settings, judged, enabled, known)
     low: dict[int, list[LowDay]] = {}
     for volume in volumes:
         for each in volume.low:

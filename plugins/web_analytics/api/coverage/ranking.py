@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
@@ -95,37 +95,32 @@ class GapCounts:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Any, Future[dict[int, TeamGaps]]] = OrderedDict()
 
-    def count(
+    def questions(
         self,
-        clickhouse: ClickHouse,
         settings: Settings,
         days: DateRange,
         team_ids: frozenset[int],
         known: activity.KnownRange,
         versions: Mapping[int, int],
         kept: Sequence[KeptMonth] = (),
-    ) -> dict[int, TeamGaps]:
-        """The gaps of each team that has any.
+    ) -> list[Callable[[ClickHouse], dict[int, TeamGaps]]]:
+        """What may be asked side by side; :func:`added_up` makes the gaps of each team that has any of the answers.
 
         :param days: closed days only.
         :param known: what the kept activity knows.
         :param versions: of the months, see :func:`web_analytics.detection.kept_states.read_versions`.
         :param kept: the months whose states are kept.
         """
-        if not team_ids:
-            return {}
-        questions: list[Callable[[ClickHouse], dict[int, TeamGaps]]] = [
+        if not team_ids or not days:
+            return []
+        asked: list[Callable[[ClickHouse], dict[int, TeamGaps]]] = [
             functools.partial(self._of_month, settings, month, frozenset(teams), known, versions)
             for rest, teams in kept_states.not_kept(days, team_ids, kept)
             for month in months(rest)
         ]
         if kept:
-            questions.append(functools.partial(_of_kept, days, team_ids, kept))
-        found: dict[int, TeamGaps] = {}
-        for gaps_of_part in clickhouse.side_by_side(questions):
-            for team_id, gaps in gaps_of_part.items():
-                found[team_id] = found.get(team_id, NO_GAPS) + gaps
-        return found
+            asked.append(functools.partial(_of_kept, days, team_ids, kept))
+        return asked
 
     def _of_month(
         self,
@@ -174,6 +169,14 @@ class GapCounts:
                 with self._lock:
                     self._kept.pop(key, None)
         return answer.result()
+
+
+def added_up(answers: Iterable[Mapping[int, TeamGaps]]) -> dict[int, TeamGaps]:
+    found: dict[int, TeamGaps] = {}
+    for gaps_of_part in answers:
+        for team_id, gaps in gaps_of_part.items():
+            found[team_id] = found.get(team_id, NO_GAPS) + gaps
+    return found
 
 
 def _of_kept(

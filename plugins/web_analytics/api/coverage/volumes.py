@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from web_analytics.clickhouse.connection import ClickHouse
@@ -26,23 +27,24 @@ class Volumes:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Any, list[DayVolume]] = OrderedDict()
 
-    def find(
+    def question(
         self,
         clickhouse: ClickHouse,
         settings: Settings,
         days: DateRange,
         team_ids: frozenset[int],
         known: activity.KnownRange,
-    ) -> list[DayVolume]:
-        """The verdicts on these days, as :func:`web_analytics.detection.low_volume.find` gives them; no statement where
-        the test is off.
+    ) -> Callable[[ClickHouse], list[DayVolume]]:
+        """Asks for the verdicts on these days, as :func:`web_analytics.detection.low_volume.find` gives them, beside
+        others; no statement where they are kept or the test is off.
 
+        :param clickhouse: tells now whether what is kept still holds.
         :param days: at most as many as one statement holds.
         :param team_ids: all teams that are pre-aggregated.
         """
         judged = low_volume.judged_days(settings, known, days)
         if not judged or not team_ids:
-            return []
+            return _answer([])
         versions = tuple(
             sorted(
                 tuple(row.values())
@@ -65,13 +67,22 @@ class Volumes:
         )
         with self._lock:
             kept = self._kept.get(key)
-        if kept is None:
-            kept = low_volume.ask(clickhouse, settings, judged, team_ids, known.known_from)
+        if kept is not None:
+            return _answer(kept)
+
+        def ask(connection: ClickHouse) -> list[DayVolume]:
+            found = low_volume.ask(connection, settings, judged, team_ids, known.known_from)
             with self._lock:
-                self._kept[key] = kept
+                self._kept[key] = found
                 if len(self._kept) > ANSWERS_KEPT:
                     self._kept.popitem(last=False)
-        return kept
+            return found
+
+        return ask
+
+
+def _answer(found: list[DayVolume]) -> Callable[[ClickHouse], list[DayVolume]]:
+    return lambda _: found
 
 
 VOLUMES = Volumes()
