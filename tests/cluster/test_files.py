@@ -103,6 +103,7 @@ def test_the_makefile_means_these_nodes(services):
     assert harmed == [nodes.FIRST.service] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mark", "folder"), [("replicas", "tests/cluster"), ("endpoint", "tests/servers")])
 def test_what_runs_on_given_servers_is_found_there(mark, folder):
     command = [sys.executable, "-m", "pytest", "-n", "0", "--collect-only", "-m", mark, folder]

@@ -251,6 +251,7 @@ def test_merging_changes_nothing_and_hides_nothing(world):
     assert it.wanted() == {(1, it.days[0]): ("stale", "stale")}
 
 
+@pytest.mark.slow
 def test_events_that_came_or_went_with_any_clock_are_noticed(world):
     it = world()
     for hour in (9, 10, 11):

@@ -150,6 +150,7 @@ def built(source) -> set[date]:
     return {day for (day,) in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "instead", "unknown"),
     [

@@ -90,6 +90,7 @@ def refused(client: Client, statement: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_each_role_can_do_its_work_and_no_more(acting_as, run_dag, settings, days):
     from demo import sample_data
 
