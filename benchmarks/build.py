@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -69,6 +70,21 @@ def enabled_teams() -> list[int]:
     return [team_id for team_id in range(1, TEAMS + 1) if team_id % 5]  # four in five
 
 
+def cost_of(clickhouse, pid: int, work: Callable[[], object]) -> dict[str, float]:
+    """What the statements of a piece of work take: the server's CPU, time, and what they read."""
+    first = len(clickhouse.statistics)
+    cpu_before, started = process_usage(pid)[0], time.monotonic()
+    work()
+    wall = time.monotonic() - started
+    done = clickhouse.statistics[first:]
+    return {
+        "cpu_s": process_usage(pid)[0] - cpu_before,
+        "wall_s": wall,
+        "rows_read": sum(each.rows_read for each in done),
+        "megabytes_read": sum(each.bytes_read for each in done) / 1e6,
+    }
+
+
 def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str, float]:
     """Medians of rounds in which each candidate builds the day once, one after the other; then seven days in a row,
     once each."""
@@ -109,25 +125,14 @@ def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str,
                 "benchmarks/copy_day", parameters(of), {"table": table, "target": name}, heavy=True
             )
 
-    def cost_of(candidate: Callable[[date], None], of: date) -> dict[str, float]:
-        first = len(clickhouse.statistics)
-        cpu_before, started = process_usage(pid)[0], time.monotonic()
-        candidate(of)
-        wall = time.monotonic() - started
-        done = clickhouse.statistics[first:]
-        return {
-            "cpu_s": process_usage(pid)[0] - cpu_before,
-            "wall_s": wall,
-            "rows_read": sum(each.rows_read for each in done),
-            "megabytes_read": sum(each.bytes_read for each in done) / 1e6,
-        }
-
     candidates: list[Callable[[date], None]] = [ours, reference, read, copy]
     ours(day)  # the floors need finished rows, and caches are warm for all
     costs: dict[str, list[dict[str, float]]] = {}
     for _ in range(rounds):
         for candidate in candidates:
-            costs.setdefault(candidate.__name__, []).append(cost_of(candidate, day))
+            costs.setdefault(candidate.__name__, []).append(
+                cost_of(clickhouse, pid, functools.partial(candidate, day))
+            )
     of_a_day = {
         name: {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
         for name, rounds in costs.items()
@@ -137,7 +142,10 @@ def measure(clickhouse, pid: int, settings, day: date, rounds: int) -> dict[str,
 
     in_a_row = [day - timedelta(days=offset) for offset in range(DAYS_IN_A_ROW)]
     week = {
-        candidate.__name__: [cost_of(candidate, each) for each in in_a_row] for candidate in (ours, reference)
+        candidate.__name__: [
+            cost_of(clickhouse, pid, functools.partial(candidate, each)) for each in in_a_row
+        ]
+        for candidate in (ours, reference)
     }
     totals = {
         name: {key: sum(each[key] for each in days) for key in ("cpu_s", "wall_s")}

@@ -10,13 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import statistics
-import time
 from datetime import date, timedelta
 
 from benchmarks import build as build_benchmark
 from benchmarks.build import Layout
 from benchmarks.server import fresh_server
-from benchmarks.usage import process_usage
 
 LAYOUTS = {
     "as_posthog": Layout(),
@@ -55,27 +53,19 @@ def measure(settings, today: date, *, sessions: int, days: int, rounds: int) -> 
             size = connection.query("benchmarks/size_of_events")[0]["megabytes"]
             measured[name]["megabytes_on_disk"] = [size]
             print(f"{name}: {size:.0f} MB of events", flush=True)
+        pageviews: set[int] = set()
         for turn in range(rounds + 1):
-            pageviews = set()
             for name, connection in connections.items():
-                first = len(connection.statistics)
-                cpu_before, started = process_usage(server.pid)[0], time.monotonic()
-                built = build_partition(connection, settings, day, teams)
-                wall, cpu = time.monotonic() - started, process_usage(server.pid)[0] - cpu_before
-                pageviews.add(built["pageviews"])
-                if not turn:  # a warm-up
-                    continue
-                done = connection.statistics[first:]
-                found = {
-                    "cpu_s": cpu,
-                    "wall_s": wall,
-                    "million_rows_read": sum(each.rows_read for each in done) / 1e6,
-                    "megabytes_read": sum(each.bytes_read for each in done) / 1e6,
-                }
-                for key, value in found.items():
-                    measured[name].setdefault(key, []).append(value)
-            if len(pageviews) > 1:
-                raise RuntimeError(f"The layouts have built different pageviews: {sorted(pageviews)}.")
+
+                def build(connection=connection) -> None:
+                    pageviews.add(build_partition(connection, settings, day, teams)["pageviews"])
+
+                found = build_benchmark.cost_of(connection, server.pid, build)
+                if turn:  # the first is a warm-up
+                    for key, value in found.items():
+                        measured[name].setdefault(key, []).append(value)
+        if len(pageviews) > 1:
+            raise RuntimeError(f"The layouts have built different pageviews: {sorted(pageviews)}.")
     results = {
         f"layout_{name}_{key}": statistics.median(values)
         for name, each in measured.items()
