@@ -72,6 +72,17 @@ def measure(clickhouse, pid: int, settings, teams: int, days: int, date_end: dat
     measured("keep_a_year", lambda: kept_states.keep(clickhouse, settings, year, enabled, known))
     # While it runs, what was kept is merged.
     measured("run_of_a_year_all_kinds_kept", run)
-    measured("page_of_a_year_cold", page(days), started_anew)
-    measured("page_of_a_year", page(days))
+    measured("page_30_days_kept_cold", page(30), started_anew)
+    measured("page_30_days_kept", page(30))
+    measured("page_of_a_year_kept_cold", page(days), started_anew)
+    measured("page_of_a_year_kept", page(days))
+    # As after a run, until the health's next check: something was written to the newest month.
+    built = date_end - 2 * ONE_DAY
+    clickhouse.run(
+        "benchmarks/repeat_target_day",
+        {"date_start": built, "date_end": built + ONE_DAY, "shift_days": -2},
+        {"table": "web_pre_aggregated_stats"},
+    )
+    measured("page_of_a_year_newest_changed_cold", page(days), started_anew)
+    measured("page_30_days_newest_changed_cold", page(30), started_anew)
     return results

@@ -5,8 +5,8 @@ One verdict on the pre-aggregation, once an hour: *ok*, *degraded* or *failing*,
 what to run. A failing verdict makes the run red. `check_health` changes nothing but its row in
 `web_analytics_backfill_log`.
 
-**Beside it** `keep_states` looks at the months of a year that are over and to which something was written, and keeps what it
-finds (`web_analytics_kept_states`): so the coverage page, and a run over a year, need not look at each day again.
+**Beside it** `keep_states` looks at the months of a year to which something was written, and keeps what it finds of their
+closed days (`web_analytics_kept_states`): so the coverage page, and a run over a year, need not look at each day again.
 
 **What it looks at:** the oldest gap (and how long it has waited), how far the tables reach, failed attempts by error
 code, when `web_analytics_backfill` last decided, days that were late, teams without data, locks and tables that builds left

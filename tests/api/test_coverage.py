@@ -42,13 +42,17 @@ MOMENTS = st.datetimes(datetime(2024, 6, 1), datetime(2030, 1, 1), timezones=st.
     length=st.integers(1, 366),
     gaps=st.dictionaries(st.integers(0, 365), st.sampled_from([*GAP_KINDS, "complete", "idle"])),
     enabled=st.booleans(),
+    looked_at=st.integers(0, 400),
 )
 @examples(200)
-def test_every_day_has_one_state_and_open_days_are_never_gaps(now, length, gaps, enabled):
+def test_every_day_has_one_state_and_open_days_are_never_gaps(now, length, gaps, enabled, looked_at):
     today = now.date()
     days = DateRange(today - timedelta(days=length - 1), today + ONE_DAY)
     known = {days.start + timedelta(days=offset): state for offset, state in gaps.items()}
-    line = content.line_of_states(days, known, enabled=enabled, now=now, settings=SETTINGS)
+    known_from = today - timedelta(days=looked_at)
+    line = content.line_of_states(
+        days, known, enabled=enabled, now=now, settings=SETTINGS, known_from=known_from
+    )
     assert len(line) == length
     for day, code in zip(days, line, strict=True):
         state = NAMES[code]
@@ -58,6 +62,8 @@ def test_every_day_has_one_state_and_open_days_are_never_gaps(now, length, gaps,
             assert state == "not enabled"
         elif is_open(day, now, SETTINGS.settling):
             assert state == "open"
+        elif day < known_from:
+            assert state == "unknown"
         else:
             assert state == known.get(day, "idle")
 
@@ -283,11 +289,38 @@ def test_the_page_says_as_of_when_it_knows_the_events(source, days):
     assert datetime.fromisoformat(page["as_of"]) == refreshed
     # the table is seen as it is now, the event that has arrived since is not seen
     assert shown_states(page)[1, two[0]] == ("complete", "complete")
-    assert read(source, view([two[1] - ONE_DAY]))["as_of"] is None
     scanned = Settings.load({"WEB_ANALYTICS_ACTIVITY": "scanned"})
     page = content.read_page(source.clickhouse, scanned, view(two), datetime.now(UTC))
     assert page["as_of"] is None
     assert shown_states(page)[1, two[0]] == ("stale", "stale")
+
+
+def test_days_that_no_run_has_looked_at_are_unknown(source, days):
+    newest, before, oldest = days(3)
+    source.enable(1)
+    source.visits([1], [newest, before, oldest])
+    build_partition(source.clickhouse, SETTINGS, before, [1])
+    # Before any run has looked, what a page shows is read from the events.
+    page = read(source, view([newest, before, oldest]))
+    assert (page["known_from"], page["totals"]["missing"]) == (None, 4)
+    activity.refresh(source.clickhouse, SETTINGS, DateRange(newest, newest + ONE_DAY))
+    page = read(source, view([newest, before, oldest]))
+    assert shown_states(page) == {
+        (1, newest): ("missing", "missing"),
+        (1, before): ("unknown", "unknown"),
+        (1, oldest): ("unknown", "unknown"),
+    }
+    assert (page["known_from"], page["closed_from"]) == (newest.isoformat(),) * 2
+    assert (page["totals"]["missing"], page["totals"]["oldest_gap"]) == (2, newest.isoformat())
+    page = read(source, view([oldest]))
+    assert shown_states(page) == {(1, oldest): ("unknown", "unknown")}
+    assert page["totals"]["missing"] == 0
+    # A cell that somebody asks about is looked at.
+    cell = content.read_cell(source.clickhouse, SETTINGS, 1, oldest, datetime.now(UTC))
+    assert [table["state"] for table in cell["tables"]] == ["missing", "missing"]
+    scanned = replace(SETTINGS, activity="scanned")
+    page = content.read_page(source.clickhouse, scanned, view([oldest]), datetime.now(UTC))
+    assert shown_states(page) == {(1, oldest): ("missing", "missing")}
 
 
 def test_a_cell_has_the_numbers_of_source_and_tables(gapped):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.browser.airflow_server import USERS, AirflowServer
 from tests.browser.conftest import HOSTILE, LONG_ID, gap_days
+from web_analytics.detection import activity
+from web_analytics.rules.partitions import DateRange
+from web_analytics.settings import Settings
 
 pytestmark = pytest.mark.browser
 
@@ -247,6 +250,21 @@ def test_it_says_as_of_when_the_events_are_known(log_in):
     expect(frame.locator("#as-of")).to_contain_text(
         re.compile("Events and tables as they are now|events as of")
     )
+
+
+def test_days_that_no_run_has_looked_at_are_unknown_and_can_be_filled(log_in, airflow, browser_source):
+    long_ago = datetime.now(UTC).date() - timedelta(days=300)
+    newest = DateRange(long_ago + timedelta(days=290), long_ago + timedelta(days=291))
+    activity.refresh(browser_source.clickhouse, Settings.load({}), newest)
+    page = log_in("anna")
+    page.goto(f"{airflow.base}{PATH}?days=365&team_ids=1")
+    expect(page.locator("#as-of")).to_contain_text("No run has looked at the days before")
+    unknown = cell(page, 1, "stats", long_ago)
+    expect(unknown).to_have_class(re.compile(r"\bs-u\b"))
+    unknown.click()
+    expect(page.locator("#target")).to_have_text(f"{long_ago}; team 1; 2 unknown")
+    expect(page.get_by_role("button", name="Backfill these dates")).to_be_enabled()
+    expect(page.locator("#legend")).to_contain_text("unknown")
 
 
 def test_an_event_that_arrived_again_is_one_pageview_of_the_source_too(log_in, browser_source):

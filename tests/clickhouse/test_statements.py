@@ -132,6 +132,7 @@ SAMPLE_VALUES = {
     "migrations": ["0001_mark_stats"],
     "password": "it's secret",
     "plan_id": "0123456789ab",
+    "days_kept": 30,
     "keep_id": "202601:0123456789ab",
     "keep_ids": ["202601:0123456789ab"],
     "gap_kinds": ("missing", "stale"),

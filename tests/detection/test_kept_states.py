@@ -1,4 +1,4 @@
-"""The states of months that are over are looked at once, and again when something is written to them."""
+"""The states of months are looked at once, and again when something is written to them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import at
 from web_analytics.api.coverage import content
+from web_analytics.api.coverage.ranking import GapCounts
 from web_analytics.build.steps import build_partition
 from web_analytics.detection import activity, kept_states
 from web_analytics.detection.detector import DetectionScope, store_plan
@@ -83,22 +84,44 @@ def test_a_month_is_looked_at_once(year):
     ]
 
 
-def test_a_short_range_is_always_looked_at(year):
+def test_few_team_days_are_always_looked_at(year, monkeypatch):
     year.keep()
-    newest = DateRange(year.days.end - 62 * ONE_DAY, year.days.end)
-    assert year.find(days=newest) == []
-    assert year.find(days=DateRange(newest.start - ONE_DAY, newest.end)) != []
+    year.change_what_is_kept()
+    two_months = DateRange(year.first.start, year.second.end)
+    assert len(two_months) <= kept_states.LOOKED_AT_ANYWAY_DAYS
+    as_looked_at, as_kept = {1: 4, 2: 4}, {2: 6}
+    assert (gaps_of(year, two_months), planned(year, two_months)) == (as_looked_at, as_looked_at)
+    # Of many teams a page takes also a short range from there; a run, like each scheduled one, looks for itself.
+    monkeypatch.setattr(kept_states, "LOOKED_AT_ANYWAY_TEAM_DAYS", len(two_months) * len(TEAMS) - 1)
+    assert (gaps_of(year, two_months), planned(year, two_months)) == (as_kept, as_looked_at)
 
 
-def test_a_month_that_is_not_over_is_not_kept(year):
-    assert year.keep(days=DateRange(year.days.start, year.days.end - ONE_DAY)) == [year.first]
-    # of what was kept when less of the month was asked for
-    longer = DateRange(year.days.start - ONE_DAY, year.days.end)
-    assert [month.days for month in year.find(days=longer)] == [year.first]
-    assert year.keep(days=DateRange(year.second.start + ONE_DAY, year.second.end)) == [
-        DateRange(year.second.start + ONE_DAY, year.second.end)
-    ]
-    assert year.kept == [year.first]
+def test_of_the_newest_month_the_closed_days_are_kept_for_a_day(year):
+    some_days = DateRange(year.days.start, year.days.end - 9 * ONE_DAY)
+    newest = DateRange(year.second.start, some_days.end)
+    assert year.keep(days=some_days) == [year.first, newest]
+    # What was found of these days holds, and the days that have been closed since are looked at beside them.
+    assert year.kept == [year.first, newest]
+    assert gaps_of(year) == {1: 4, 2: 4}
+    year.change_what_is_kept()
+    assert gaps_of(year) == {2: 6}
+    # It is kept anew as soon as there is more of it.
+    assert year.keep(days=some_days) == []
+    longer = DateRange(year.days.start, year.days.end - 8 * ONE_DAY)
+    assert year.keep(days=longer) == [DateRange(year.second.start, longer.end)]
+    assert year.keep() == [year.second]
+    assert year.kept == [year.first, year.second]
+    kept_for = year.clickhouse.client.execute(
+        "SELECT date_end, dateDiff('day', now(), kept_until + INTERVAL 1 HOUR) FROM web_analytics_kept_months "
+        "ORDER BY kept_until, date_end"
+    )
+    assert kept_for == [(newest.end, 1), (longer.end, 1), (year.first.end, 30), (year.second.end, 30)]
+
+
+def test_days_that_were_not_known_yet_are_looked_at_beside_what_is_kept(year):
+    known = DateRange(year.second.start + 5 * ONE_DAY, year.second.end)
+    assert year.keep(days=known) == [known] == year.kept
+    assert gaps_of(year) == {1: 4, 2: 4}
 
 
 def late_event(year):
@@ -194,10 +217,16 @@ def test_a_month_of_which_rows_are_gone_is_looked_at_again(year):
     assert year.kept == [year.second]
 
 
-def gaps_of(year, **how) -> dict[int, int]:
-    page = content.read_page(
-        year.clickhouse, SETTINGS, content.View(year.days, None, False, 1, 25, **how), datetime.now(UTC)
-    )
+def gaps_of(year, days: DateRange | None = None) -> dict[int, int]:
+    """As a page tells them that an API server shows which has just started."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(content, "GAP_COUNTS", GapCounts())
+        page = content.read_page(
+            year.clickhouse,
+            SETTINGS,
+            content.View(days or year.days, None, False, 1, 25),
+            datetime.now(UTC),
+        )
     of_states = {
         int(team["team_id"]): sum(line.count(code) for line in team["states"].values() for code in "misr")
         for team in page["teams"]
@@ -208,9 +237,10 @@ def gaps_of(year, **how) -> dict[int, int]:
     return {team: gaps for team, gaps in of_counts.items() if gaps}
 
 
-def planned(year) -> dict[int, int]:
+def planned(year, days: DateRange | None = None) -> dict[int, int]:
     plan = uuid.uuid4().hex
-    store_plan(year.clickhouse, SETTINGS, DetectionScope(year.days, GAP_KINDS, nightly=True), TEAMS, plan)
+    scope = DetectionScope(days or year.days, GAP_KINDS, nightly=True)
+    store_plan(year.clickhouse, SETTINGS, scope, TEAMS, plan)
     return dict(
         year.clickhouse.client.execute(
             "SELECT team_id, toInt64(countIf(stats_state IN %(kinds)s) + countIf(bounces_state IN %(kinds)s)) "

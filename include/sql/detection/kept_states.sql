@@ -1,4 +1,4 @@
--- The states of team-days as they are kept of months that are over. Part of other statements.
+-- The states of team-days as they are kept of months. Part of other statements.
 -- Parameters: keep_ids, date_start, date_end. External table selected_teams (team_id). only_gaps: of teams that have a gap in
 --   the month.
 -- Columns: team_id, partition_date, stats_state, bounces_state, source_pageviews.

@@ -9,7 +9,7 @@ WITH
         SELECT date_start, date_end, keep_id, kept_rows, team_ids
         FROM web_analytics_kept_months
         WHERE rules = %(rules)s AND (toYYYYMM(date_start), version) IN %(versions)s
-        ORDER BY kept_at DESC, keep_id
+        ORDER BY kept_at DESC, date_end - date_start DESC, keep_id
         LIMIT 1 BY toYYYYMM(date_start)
     ),
     stored AS

@@ -11,8 +11,9 @@ CREATE TABLE IF NOT EXISTS web_analytics_kept_months{{ lasting.on_cluster }}
     keep_id String COMMENT 'under which the states are in web_analytics_kept_states',
     kept_rows UInt64 COMMENT 'there',
     team_ids Array(UInt64) COMMENT 'that were looked at',
-    kept_at DateTime('UTC') DEFAULT now('UTC')
+    kept_at DateTime('UTC') DEFAULT now('UTC'),
+    kept_until DateTime('UTC')
 )
 ENGINE = {{ lasting.engine("MergeTree") }}
 ORDER BY (date_start, version)
-TTL kept_at + INTERVAL 30 DAY
+TTL kept_until

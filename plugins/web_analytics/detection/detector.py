@@ -185,10 +185,11 @@ def insert_plan(
     kinds: Sequence[str],
     known: activity.KnownRange,
 ) -> None:
-    """Stores the gaps of a range; those of months whose states are kept are taken from there."""
+    """Stores the gaps of a range; of a long one those of months whose states are kept are taken from there."""
     only_missing = asks_only_missing(settings, kinds)
     kept: list[KeptMonth] = []
-    if not only_missing and set(kinds) <= set(GAP_KINDS):
+    is_long = len(days) > kept_states.LOOKED_AT_ANYWAY_DAYS
+    if is_long and not only_missing and set(kinds) <= set(GAP_KINDS):
         kept = kept_states.find(clickhouse, settings, days, team_ids, known)
 
     def store(query: CoverageQuery, teams: Collection[int]) -> None:

@@ -1,9 +1,9 @@
-"""Keeps the states of months that are over, so that a year is looked at once and not by each who asks.
+"""Keeps the states of months, so that they are looked at once and not by each who asks.
 
 What was found in a month holds until something is written to one of the tables that the states depend on: a month is kept
 together with what it was found in (``detection/read_versions.sql``) and by which settings. It is looked at again
-after 30 days in any case. Months that changed since are looked at anew by whoever asks, and kept anew within the hour by
-``web_analytics_health``.
+after 30 days in any case, the newest month after one: its closed days are kept, and it changes with each run. Months that
+changed since are looked at anew by whoever asks, and kept anew within the hour by ``web_analytics_health``.
 """
 
 from __future__ import annotations
@@ -31,17 +31,20 @@ TABLE_NAMES = (
     "web_analytics_backfill_ledger",
     *(table.name for table in BUILT_TABLES),
 )
-# A range of up to so many days is looked at whoever has looked before: it takes as long as to find out what is kept.
-LOOKED_AT_ANYWAY_DAYS = 62
+# A range of up to so many days of so few teams is looked at whoever has looked before: it takes as long as to find out what
+# is kept.
+LOOKED_AT_ANYWAY_DAYS, LOOKED_AT_ANYWAY_TEAM_DAYS = 62, 60_000
+# So long are the states of a month kept that is over, and of the newest one.
+DAYS_KEPT, DAYS_KEPT_OF_NEWEST = 30, 1
 # Teams are enabled one by one; of a month that lacks more of the teams than this share all are looked at.
 NEW_TEAMS_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class KeptMonth:
-    """A month whose states are kept.
+    """A month of which states are kept.
 
-    :ivar days: those that were asked for.
+    :ivar days: of those that were asked for the ones that are kept; the newest month grows.
     :ivar keep_id: under which the states are in ``web_analytics_kept_states``.
     :ivar new_teams: teams that were enabled since, so that nobody knows their states.
     """
@@ -57,6 +60,11 @@ def read_versions(clickhouse: ClickHouse) -> dict[int, int]:
     return {row["month"]: row["version"] for row in rows}
 
 
+def is_looked_at_anyway(days: DateRange, teams: int) -> bool:
+    """Whether a page need not ask what is kept."""
+    return len(days) <= LOOKED_AT_ANYWAY_DAYS and len(days) * teams <= LOOKED_AT_ANYWAY_TEAM_DAYS
+
+
 def find(
     clickhouse: ClickHouse,
     settings: Settings,
@@ -64,17 +72,13 @@ def find(
     team_ids: Collection[int],
     known: KnownRange,
     versions: Mapping[int, int] | None = None,
-    *,
-    however_short: bool = False,
 ) -> list[KeptMonth]:
-    """The months of a long range whose states are kept and still hold, the oldest first.
+    """The months of a range of which states are kept that still hold, the oldest first.
 
     :param days: closed days only.
     :param versions: as :func:`read_versions` gives them, where the caller has read them.
-    :param however_short: also of a range that is looked at anyway.
     """
-    is_short = len(days) <= LOOKED_AT_ANYWAY_DAYS and not however_short
-    if is_short or not team_ids or not activity.is_kept(settings):
+    if not team_ids or not activity.is_kept(settings):
         return []
     if versions is None:
         versions = read_versions(clickhouse)
@@ -89,11 +93,10 @@ def find(
     )
     found = []
     for row in rows:
-        month = asked[month_of(row["date_start"])]
-        looked_at = DateRange(row["date_start"], row["date_end"])
+        kept = asked[month_of(row["date_start"])].intersect(DateRange(row["date_start"], row["date_end"]))
         new = frozenset(row["new_teams"])
-        if month.intersect(looked_at) == month and len(new) <= NEW_TEAMS_SHARE * len(team_ids):
-            found.append(KeptMonth(month, row["keep_id"], new))
+        if kept and len(new) <= NEW_TEAMS_SHARE * len(team_ids):
+            found.append(KeptMonth(kept, row["keep_id"], new))
     return found
 
 
@@ -106,27 +109,28 @@ def keep(
 ) -> list[DateRange]:
     """Looks at the months of a range whose states are not kept, or of which teams are new, and keeps them.
 
-    :param days: closed days only, all of them known; the last month counts once it is over.
+    :param days: closed days only, all of them known.
     :returns: the months that were looked at.
     """
     if not team_ids or not activity.is_kept(settings):
         return []
-    over = [month for month in months(days) if month_of(month.end) != month_of(month.start)]
     # Before anything is looked at: what is written meanwhile makes what is kept worthless, and not wrong.
     versions = read_versions(clickhouse)
     kept = {
         month.days
-        for month in find(clickhouse, settings, days, team_ids, known, versions, however_short=True)
+        for month in find(clickhouse, settings, days, team_ids, known, versions)
         if not month.new_teams
     }
-    looked_at = [month for month in over if month not in kept and month_of(month.start) in versions]
+    looked_at = [month for month in months(days) if month not in kept and month_of(month.start) in versions]
     for month in looked_at:
         keep_id = f"{month_of(month.start)}:{uuid.uuid4().hex}"
+        is_over = month_of(month.end) != month_of(month.start)
+        kept_for = {"keep_id": keep_id, "days_kept": DAYS_KEPT if is_over else DAYS_KEPT_OF_NEWEST}
         for piece in in_pieces(month, len(team_ids)):
             query = coverage_query(clickhouse, settings, piece, may_be_behind=True, known=known)
             clickhouse.run(
                 "detection/keep_states",
-                {**query.parameters, "keep_id": keep_id, "gap_kinds": GAP_KINDS},
+                {**query.parameters, **kept_for, "gap_kinds": GAP_KINDS},
                 query.names,
                 external_tables=[teams_table(team_ids)],
                 heavy=True,
@@ -134,11 +138,11 @@ def keep(
         clickhouse.run(
             "detection/record_kept_month",
             {
+                **kept_for,
                 "date_start": month.start,
                 "date_end": month.end,
                 "version": versions[month_of(month.start)],
                 "rules": rules_of(clickhouse, settings, known),
-                "keep_id": keep_id,
             },
             external_tables=[teams_table(team_ids)],
         )

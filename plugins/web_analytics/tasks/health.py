@@ -101,8 +101,8 @@ def check_health() -> dict[str, Any]:
 
 
 def keep_states() -> list[str]:
-    """Looks at the months of a year that are over and to which something was written since they were last looked at, and keeps
-    what it finds for the coverage page and for runs over long ranges.
+    """Looks at the months of a year to which something was written since they were last looked at, and keeps what it finds of
+    their closed days for the coverage page and for runs over long ranges.
 
     :returns: the months that were looked at.
     """

@@ -1,7 +1,7 @@
 """What the coverage page shows: the state of every (team, day, table) of a range, the worst teams first.
 
 The states come from the one detection query; here they are only cut to a page and completed by the states that are
-no gaps: open, idle, outside and not enabled. Only the teams of one page are ever read day by day.
+no gaps: open, idle, unknown, outside and not enabled. Only the teams of one page are ever read day by day.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from web_analytics.tables import TABLES
 from web_analytics.teams import names
 from web_analytics.teams.selection import select_teams
 
-OPEN, IDLE, OUTSIDE, NOT_ENABLED = "open", "idle", "outside", "not enabled"
+OPEN, IDLE, UNKNOWN, OUTSIDE, NOT_ENABLED = "open", "idle", "unknown", "outside", "not enabled"
 # One letter for each state, so that a team's year is one string.
 CODES = {
     "complete": "c",
@@ -42,6 +42,7 @@ CODES = {
     OPEN: "o",
     IDLE: "-",
     SMALL: "t",
+    UNKNOWN: "u",
     OUTSIDE: "x",
     NOT_ENABLED: "n",
 }
@@ -129,10 +130,19 @@ def range_to_show(
     return DateRange(date_start, date_end)
 
 
-def state_of(day: date, known: str | None, *, enabled: bool, now: datetime, settings: Settings) -> str:
+def state_of(
+    day: date,
+    known: str | None,
+    *,
+    enabled: bool,
+    now: datetime,
+    settings: Settings,
+    known_from: date = date.min,
+) -> str:
     """The state that the page shows of one (team, day, table).
 
-    :param known: what the detection says of it; None where it knows nothing of the day.
+    :param known: what the detection says of it; None where it has nothing to say of the day.
+    :param known_from: days before this one nobody has looked at.
     """
     if day < settings.partitions_start_date:
         return OUTSIDE
@@ -140,16 +150,17 @@ def state_of(day: date, known: str | None, *, enabled: bool, now: datetime, sett
         return NOT_ENABLED
     if is_open(day, now, settings.settling):
         return OPEN
+    if day < known_from:
+        return UNKNOWN
     return known or IDLE
 
 
-def line_of_states(
-    days: DateRange, known: Mapping[date, str], *, enabled: bool, now: datetime, settings: Settings
-) -> str:
-    """One letter of :data:`CODES` for each day of the range."""
-    return "".join(
-        CODES[state_of(day, known.get(day), enabled=enabled, now=now, settings=settings)] for day in days
-    )
+def line_of_states(days: DateRange, known: Mapping[date, str], **how: Any) -> str:
+    """One letter of :data:`CODES` for each day of the range.
+
+    :param how: as :func:`state_of` takes it.
+    """
+    return "".join(CODES[state_of(day, known.get(day), **how)] for day in days)
 
 
 def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datetime) -> dict[str, Any]:
@@ -157,9 +168,12 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
 
     Ids are strings: JavaScript's numbers do not hold all of them.
     """
-    closed = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
-    # What the newest detection knows of the source: a page is not worth reading the events again.
+    # What the newest detection knows of the source: a page is not worth reading the events again. Only where no run has
+    # looked at any yet they are read.
     known = activity.known_range(clickhouse, settings)
+    known_from = known.known_from if activity.is_kept(settings) and known.known_from else date.min
+    closed = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
+    closed = closed.intersect(DateRange(known_from, closed.end))
     enabled = select_teams(clickhouse, settings).team_ids
     shown, others = enabled, frozenset()
     if view.team_ids is not None:
@@ -178,7 +192,9 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     judged = closed.intersect(DateRange(closed.end - LOW_DAYS_SHOWN * ONE_DAY, closed.end))
     versions = kept_states.read_versions(clickhouse) if closed else {}
     # Of all teams, so that what is counted for one reader is there for the next one, whatever they look for.
-    kept = kept_states.find(clickhouse, settings, closed, enabled, known, versions)
+    kept: Sequence[KeptMonth] = ()
+    if not kept_states.is_looked_at_anyway(closed, len(enabled)):
+        kept = kept_states.find(clickhouse, settings, closed, enabled, known, versions)
     volumes, *counted = clickhouse.side_by_side(
         [
             VOLUMES.question(clickhouse, settings, judged, enabled, known),
@@ -204,7 +220,8 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
         "date_end": view.days.end.isoformat(),
         "closed_from": closed.start.isoformat(),
         "closed_until": closed.end.isoformat(),
-        "as_of": _as_of(settings, known, closed),
+        "known_from": None if known_from == date.min else known_from.isoformat(),
+        "as_of": None if known_from == date.min else instant(known.scanned_at),
         "page": view.page,
         "page_size": view.page_size,
         "totals": _totals(gaps, len(listed), len(shown), len(enabled)),
@@ -222,8 +239,9 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
                 states.get(team_id, {}),
                 low.get(team_id, []),
                 view.days,
-                now,
-                settings,
+                now=now,
+                settings=settings,
+                known_from=known_from,
             )
             for team_id in of_page
         ],
@@ -265,12 +283,6 @@ def _states(
     return found
 
 
-def _as_of(settings: Settings, known: activity.KnownRange, days: DateRange) -> str | None:
-    """Since when events may have arrived that the page does not know of; None where it has read them all."""
-    knows_any = known.known_from is not None and known.known_from < days.end
-    return instant(known.scanned_at) if activity.is_kept(settings) and knows_any else None
-
-
 def _totals(gaps: Mapping[int, TeamGaps], teams: int, looked_at: int, enabled_teams: int) -> dict[str, Any]:
     """Over all pages.
 
@@ -297,13 +309,13 @@ def _team(
     known: Mapping[str, Mapping[date, str]],
     low: Sequence[LowDay],
     days: DateRange,
-    now: datetime,
-    settings: Settings,
+    **how: Any,
 ) -> dict[str, Any]:
+    """:param how: as :func:`state_of` takes it."""
     lines = {}
     for table in TABLES:
         states = known.get(table.short_name, {})
-        lines[table.short_name] = line_of_states(days, states, enabled=enabled, now=now, settings=settings)
+        lines[table.short_name] = line_of_states(days, states, enabled=enabled, **how)
     return {
         "team_id": str(team_id),
         "name": name,

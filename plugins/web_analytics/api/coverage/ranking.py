@@ -1,9 +1,9 @@
 """Which teams have how many gaps, over long ranges and many teams.
 
-Detecting 20,000 teams on 365 days takes seconds, and nearly all of it is the same each time. So the states of months that
-are over are kept in ClickHouse (:mod:`web_analytics.detection.kept_states`). Of the other months of a range a process keeps the
-counts, only of teams with gaps. Both hold as long as nothing was written to that month: what is kept is never older
-than the tables. Single days are not kept.
+Detecting 20,000 teams on 365 days takes seconds, and nearly all of it is the same each time. So the states of months
+are kept in ClickHouse (:mod:`web_analytics.detection.kept_states`). A process keeps the counts of each month of a range, only of
+teams with gaps. Both hold as long as nothing was written to that month: what is kept is never older than the tables. Single
+days are not kept.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class GapCounts:
             for month in months(rest)
         ]
         if kept:
-            asked.append(functools.partial(_of_kept, days, team_ids, kept))
+            asked.append(functools.partial(self._of_kept, days, team_ids, kept))
         return asked
 
     def _of_month(
@@ -132,14 +132,32 @@ class GapCounts:
         clickhouse: ClickHouse,
     ) -> dict[int, TeamGaps]:
         query = coverage_query(clickhouse, settings, days, kinds=GAP_KINDS, may_be_behind=True, known=known)
+        # A scan of the source sees what no part of these tables shows.
+        found_in = versions.get(month_of(days.start), 0) if query.names["activity_is_kept"] else None
+        return self._once(clickhouse, query, team_ids, found_in)
+
+    def _of_kept(
+        self, days: DateRange, team_ids: frozenset[int], kept: Sequence[KeptMonth], clickhouse: ClickHouse
+    ) -> dict[int, TeamGaps]:
+        # What is kept under a name never changes.
+        return self._once(clickhouse, kept_states.ask_for(kept, days, only_gaps=True), team_ids, "kept")
+
+    def _once(
+        self,
+        clickhouse: ClickHouse,
+        query: CoverageQuery,
+        team_ids: frozenset[int],
+        found_in: int | str | None,
+    ) -> dict[int, TeamGaps]:
+        """Asks, or takes the answer of who has asked the same before or asks it now.
+
+        :param found_in: on what the answer depends beside the question; None: it is of this instant.
+        """
         # Everything that the answer depends on.
-        key = (
-            clickhouse.conn_id,
-            days,
-            hash(team_ids),
-            versions.get(month_of(days.start), 0),
-            tuple(sorted((name, str(value)) for name, value in {**query.names, **query.parameters}.items())),
+        asked = tuple(
+            sorted((name, str(value)) for name, value in {**query.names, **query.parameters}.items())
         )
+        key = (clickhouse.conn_id, hash(team_ids), found_in, asked)
         with self._lock:
             is_known = key in self._kept
             answer = self._kept.setdefault(key, Future())
@@ -157,11 +175,10 @@ class GapCounts:
                     raise
                 # The client who had asked is gone; this one waits.
                 return _ask(clickhouse, query, team_ids)
-        # A scan of the source sees what no part of these tables shows.
         is_worth_keeping = False
         try:
             answer.set_result(_ask(clickhouse, query, team_ids))
-            is_worth_keeping = query.names["activity_is_kept"]
+            is_worth_keeping = found_in is not None
         except BaseException as error:
             answer.set_exception(error)
         finally:
@@ -177,12 +194,6 @@ def added_up(answers: Iterable[Mapping[int, TeamGaps]]) -> dict[int, TeamGaps]:
         for team_id, gaps in gaps_of_part.items():
             found[team_id] = found.get(team_id, NO_GAPS) + gaps
     return found
-
-
-def _of_kept(
-    days: DateRange, team_ids: frozenset[int], kept: Sequence[KeptMonth], clickhouse: ClickHouse
-) -> dict[int, TeamGaps]:
-    return _ask(clickhouse, kept_states.ask_for(kept, days, only_gaps=True), team_ids)
 
 
 def _ask(clickhouse: ClickHouse, query: CoverageQuery, team_ids: frozenset[int]) -> dict[int, TeamGaps]:

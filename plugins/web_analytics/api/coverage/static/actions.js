@@ -79,7 +79,7 @@ export class Actions {
     const button = (id, name, isOff, isPrimary, onclick) =>
       element("button", { type: "button", id, class: isPrimary && !isOff ? "primary" : null, "aria-disabled": isOff ? "true" : null, onclick: () => isOff || onclick() }, name);
     if (may(BACKFILL)) {
-      const isIdle = !this.rebuild && !gapsOf(target).length;
+      const isIdle = !this.rebuild && !leftToFill(target).length;
       const isBusy = this.isBusy(BACKFILL, this.backfillConf(false));
       const name = isIdle ? "Nothing to backfill here" : isBusy ? "Backfill is on its way" : this.rebuild ? "Rebuild these dates" : "Backfill these dates";
       made.append(
@@ -280,12 +280,12 @@ function describeTarget(target) {
   const days = daysOf(target.first, target.end).length;
   const when = days === 1 ? target.first : `${target.first} to ${target.last}, ${days} days`;
   const who = target.teams === null ? "all enabled teams" : target.teams.length === 1 ? `team ${target.teams[0]}` : `${count(target.teams.length)} teams`;
-  const gaps = gapsOf(target);
-  return `${when}; ${who}; ${gaps.length ? gaps.join(", ") : "no gap"}`;
+  return `${when}; ${who}; ${leftToFill(target).join(", ") || "no gap"}`;
 }
 
-function gapsOf(target) {
-  return STATES.filter((state) => state.gap && target.counts[state.code]).map((state) => `${count(target.counts[state.code])} ${state.name}`);
+// A run also looks at days that none has looked at.
+function leftToFill(target) {
+  return STATES.filter((state) => (state.gap || state.name === "unknown") && target.counts[state.code]).map((state) => `${count(target.counts[state.code])} ${state.name}`);
 }
 
 function describeEstimate(told, mostDates) {

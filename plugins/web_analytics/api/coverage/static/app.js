@@ -272,7 +272,7 @@ function drawVerdict() {
   } else if (!totals.looked_at) {
     place.textContent = "None of these teams is enabled, so nothing of them is pre-aggregated.";
   } else if (data.closed_from >= data.closed_until) {
-    place.textContent = "None of these days is looked at: they are still open, or before the first date that is built.";
+    place.textContent = `None of these days is looked at: they are still open, or before ${data.known_from ? `${data.known_from}, where the looking back of runs ends` : "the first date that is built"}.`;
   } else if (!kinds.length) {
     place.replaceChildren(
       element("strong", {}, "No gaps"),
@@ -313,6 +313,7 @@ function drawAsOf() {
     moment(data.as_of),
     ` (${ago(data.as_of)}), when a run last looked for new ones.`,
     isOld ? [element("strong", {}, " No run has looked since: is "), airflowLink(`/dags/${ofRegion("web_analytics_backfill")}`, ofRegion("web_analytics_backfill")), " paused?"] : null,
+    data.date_start < data.known_from ? element("strong", {}, ` No run has looked at the days before ${data.known_from}.`) : null,
   );
 }
 

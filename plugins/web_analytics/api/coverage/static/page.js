@@ -15,6 +15,7 @@ export const STATES = [
   { code: "o", name: "open", gap: false, hint: "the day has not ended, or only just" },
   { code: "-", name: "idle", gap: false, hint: "no pageviews" },
   { code: "t", name: "small", gap: false, rare: true, hint: "fewer pageviews than WEB_ANALYTICS_MIN_DAILY_PAGEVIEWS: not worth a build" },
+  { code: "u", name: "unknown", gap: false, rare: true, hint: "no run has looked so far back; one that is triggered for these days does" },
   { code: "n", name: "not enabled", gap: false, hint: "the team is not pre-aggregated" },
   { code: "x", name: "outside", gap: false, rare: true, hint: "before the first date that is built" },
 ];
