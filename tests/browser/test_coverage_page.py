@@ -253,9 +253,11 @@ def test_it_says_as_of_when_the_events_are_known(log_in):
 
 
 def test_days_that_no_run_has_looked_at_are_unknown_and_can_be_filled(log_in, airflow, browser_source):
-    long_ago = datetime.now(UTC).date() - timedelta(days=300)
-    newest = DateRange(long_ago + timedelta(days=290), long_ago + timedelta(days=291))
-    activity.refresh(browser_source.clickhouse, Settings.load({}), newest)
+    today = datetime.now(UTC).date()
+    long_ago = today - timedelta(days=300)
+    activity.refresh(
+        browser_source.clickhouse, Settings.load({}), DateRange(today - timedelta(days=40), today)
+    )
     page = log_in("anna")
     page.goto(f"{airflow.base}{PATH}?days=365&team_ids=1")
     expect(page.locator("#as-of")).to_contain_text("No run has looked at the days before")
