@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
-from tests.support import differences_from_oracle, fingerprint, leftovers, states
+from tests.support import at, differences_from_oracle, fingerprint, leftovers, states
 from web_analytics.build.steps import build_partition
 from web_analytics.conf import TeamBackfillConf
+from web_analytics.detection import detector
 from web_analytics.errors import BadSetting
 from web_analytics.rules.partitions import lookback, newest_first
 from web_analytics.rules.states import COMPLETE, MISSING
@@ -82,6 +83,29 @@ def test_a_burst_of_fifty_is_one_run(source, run_dag, days):
     assert run.ran(GROUP) == 2
     assert differences_from_oracle(source.clickhouse, days(2), teams) == []
     assert {state_of(source, team_id) for team_id in teams} == {"succeeded"}
+
+
+def test_a_date_that_another_run_builds_meanwhile_is_not_built_again(
+    source, run_dag, days, settings, monkeypatch
+):
+    newest, before = days(2)
+    enable(source, 1)
+    source.visits([1], [newest, before], per_day=1)
+    planned_teams = detector.planned_teams
+
+    def another_run_was_faster(clickhouse, plan_id, partition_date):
+        if partition_date == newest:
+            # It has read more than the plan knew of.
+            source.event(1, at(newest, 20), ingested=datetime.now(UTC))
+            build_partition(source.clickhouse, settings, newest, [1])
+        return planned_teams(clickhouse, plan_id, partition_date)
+
+    monkeypatch.setattr(detector, "planned_teams", another_run_was_faster)
+    run = run_dag(DAG)
+    assert run.state == "success"
+    assert run.states[GROUP] == ["skipped", "success"]
+    assert differences_from_oracle(source.clickhouse, [newest, before], [1]) == []
+    assert state_of(source, 1) == "succeeded"
 
 
 @pytest.mark.slow

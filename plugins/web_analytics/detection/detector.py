@@ -286,11 +286,16 @@ def list_gaps(
     days: DateRange,
     team_ids: Collection[int],
     states: tuple[str, ...],
+    *,
+    may_be_behind: bool = False,
 ) -> list[dict[str, Any]]:
-    """The team-days in one of these states, newest first, without writing anything."""
+    """The team-days in one of these states, newest first, without writing anything.
+
+    :param may_be_behind: as the kept activity was refreshed last; otherwise with what was ingested since.
+    """
     if not days or not team_ids:
         return []
-    coverage = coverage_query(clickhouse, settings, days, kinds=states)
+    coverage = coverage_query(clickhouse, settings, days, kinds=states, may_be_behind=may_be_behind)
     return clickhouse.query(
         "detection/list_gaps",
         {**coverage.parameters, "states": states},
