@@ -66,8 +66,11 @@ ui: install
 test: install
 	$(IN_MEMORY) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not compose and not browser and not screenshots and not engines and not packaging and not cluster and not endpoint and not replicas" tests
 
+# What starts an Airflow of its own, or asks how soon something is done, has the machine for itself.
+ALONE := tests/chaos tests/demo tests/end_to_end tests/interleavings
 test-slow: install
-	THOROUGH=1 $(BIN)/python -m pytest -m "slow or thorough" tests
+	$(IN_MEMORY) THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "slow or thorough" $(ALONE:%=--ignore=%) tests
+	THOROUGH=1 $(BIN)/python -m pytest -m "slow or thorough" $(ALONE)
 
 test-compose: install
 	$(BIN)/python -m pytest -m compose tests/compose
