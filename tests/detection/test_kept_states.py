@@ -217,6 +217,18 @@ def test_a_month_of_which_rows_are_gone_is_looked_at_again(year):
     assert year.kept == [year.second]
 
 
+def test_what_is_about_to_be_deleted_does_not_count(year):
+    year.keep()
+    year.clickhouse.client.execute(
+        "ALTER TABLE web_analytics_kept_months UPDATE kept_until = now() + INTERVAL 5 MINUTE "
+        "WHERE date_start = %(month)s SETTINGS mutations_sync = 2",
+        {"month": year.first.start},
+    )
+    assert year.kept == [year.second]
+    assert year.keep() == [year.first]
+    assert year.kept == [year.first, year.second]
+
+
 def gaps_of(year, days: DateRange | None = None) -> dict[int, int]:
     """As a page tells them that an API server shows which has just started."""
     with pytest.MonkeyPatch.context() as patch:

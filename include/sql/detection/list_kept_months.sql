@@ -1,5 +1,5 @@
--- The months whose states are kept and are what anybody would find now: no row was written to them since, by the same
--- settings. What is kept is deleted after 30 days, and what is written on one node may arrive on another in any order: a
+-- The months of which states are kept that are what anybody would find now: no row was written to them since, by the same
+-- settings. What is kept is deleted after a while, and what is written on one node may arrive on another in any order: a
 -- month counts only while all its rows are there.
 -- Parameters: versions (pairs of YYYYMM and version), rules. External table selected_teams (team_id).
 -- Columns: date_start, date_end, keep_id, new_teams (of the selected ones those that nobody has looked at).
@@ -9,6 +9,8 @@ WITH
         SELECT date_start, date_end, keep_id, kept_rows, team_ids
         FROM web_analytics_kept_months
         WHERE rules = %(rules)s AND (toYYYYMM(date_start), version) IN %(versions)s
+          -- What is about to be deleted may be gone when it is asked for.
+          AND kept_until > now('UTC') + INTERVAL 10 MINUTE
         ORDER BY kept_at DESC, date_end - date_start DESC, keep_id
         LIMIT 1 BY toYYYYMM(date_start)
     ),
