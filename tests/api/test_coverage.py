@@ -312,9 +312,10 @@ def test_days_that_no_run_has_looked_at_are_unknown(source, days):
     }
     assert (page["known_from"], page["closed_from"]) == (newest.isoformat(),) * 2
     assert (page["totals"]["missing"], page["totals"]["oldest_gap"]) == (2, newest.isoformat())
+    assert page["totals"]["unknown"] == 4
     page = read(source, view([oldest]))
     assert shown_states(page) == {(1, oldest): ("unknown", "unknown")}
-    assert page["totals"]["missing"] == 0
+    assert (page["totals"]["missing"], page["totals"]["unknown"]) == (0, 2)
     # A cell that somebody asks about is looked at.
     cell = content.read_cell(source.clickhouse, SETTINGS, 1, oldest, datetime.now(UTC))
     assert [table["state"] for table in cell["tables"]] == ["missing", "missing"]

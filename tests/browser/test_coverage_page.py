@@ -261,8 +261,12 @@ def test_days_that_no_run_has_looked_at_are_unknown_and_can_be_filled(log_in, ai
     page = log_in("anna")
     page.goto(f"{airflow.base}{PATH}?days=365&team_ids=1")
     expect(page.locator("#as-of")).to_contain_text("No run has looked at the days before")
+    expect(page.locator("#trend")).not_to_contain_text("on every day,")
     unknown = cell(page, 1, "stats", long_ago)
     expect(unknown).to_have_class(re.compile(r"\bs-u\b"))
+    # What the buttons act on without a selection has them too.
+    expect(page.locator("#target")).to_contain_text("365 days")
+    expect(page.locator("#target")).to_contain_text("unknown")
     unknown.click()
     expect(page.locator("#target")).to_have_text(f"{long_ago}; team 1; 2 unknown")
     expect(page.get_by_role("button", name="Backfill these dates")).to_be_enabled()

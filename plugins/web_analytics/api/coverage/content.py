@@ -172,8 +172,8 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
     # looked at any yet they are read.
     known = activity.known_range(clickhouse, settings)
     known_from = known.known_from if activity.is_kept(settings) and known.known_from else date.min
-    closed = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
-    closed = closed.intersect(DateRange(known_from, closed.end))
+    to_be_built = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
+    closed = to_be_built.intersect(DateRange(known_from, to_be_built.end))
     enabled = select_teams(clickhouse, settings).team_ids
     shown, others = enabled, frozenset()
     if view.team_ids is not None:
@@ -224,7 +224,10 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
         "as_of": None if known_from == date.min else instant(known.scanned_at),
         "page": view.page,
         "page_size": view.page_size,
-        "totals": _totals(gaps, len(listed), len(shown), len(enabled)),
+        "totals": {
+            **_totals(gaps, len(listed), len(shown), len(enabled)),
+            UNKNOWN: (len(to_be_built) - len(closed)) * len(shown) * len(TABLES),
+        },
         "common_falls": [
             {"date": day.partition_date.isoformat(), "judged": day.judged, "fallen": day.fallen}
             for day in volumes

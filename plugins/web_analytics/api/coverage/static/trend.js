@@ -28,9 +28,10 @@ export function drawTrend(data) {
   }
   const worst = known.reduce((lowest, each) => (each.share < lowest.share ? each : lowest));
   const newest = known[known.length - 1];
+  const from = data.date_start < data.known_from ? ` from ${data.known_from} on` : "";
   const words =
     worst.share === 1
-      ? "Complete on every day, of the teams shown."
+      ? `Complete on every day${from}, of the teams shown.`
       : `Complete, of the teams shown: ${percent(newest.share)} on ${newest.day}, at worst ${percent(worst.share)} on ${worst.day}.`;
   const line = drawn("svg", { viewBox: `0 0 ${days.length} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": words });
   const height = (share) => MARGIN + (1 - share) * (HEIGHT - 2 * MARGIN);
