@@ -16,6 +16,7 @@ from web_analytics.detection.kept_states import KeptMonth
 from web_analytics.errors import QueryFailed
 from web_analytics.rules.decision import GapCount, Rule
 from web_analytics.rules.partitions import (
+    ONE_DAY,
     DateRange,
     closed_part,
     lookback,
@@ -278,6 +279,25 @@ def planned_teams(clickhouse: ClickHouse, plan_id: str, partition_date: date) ->
         "detection/read_planned_teams", {"plan_id": plan_id, "partition_date": partition_date}
     )
     return [row["team_id"] for row in rows]
+
+
+def left_of_plan(
+    clickhouse: ClickHouse,
+    settings: Settings,
+    plan_id: str,
+    partition_date: date,
+    team_ids: Collection[int],
+    states: tuple[str, ...],
+) -> frozenset[int]:
+    """Those of a plan's teams that are still in one of these states on a day. Where nobody has built any of them since
+    the plan was made, all are: the detection is asked only where somebody has."""
+    plan = {"plan_id": plan_id, "partition_date": partition_date}
+    if not clickhouse.query("detection/count_built_since_plan", plan)[0]["teams"]:
+        return frozenset(team_ids)
+    # The plan has refreshed the kept activity, and whoever has built the day since has recorded what they read.
+    day = DateRange(partition_date, partition_date + ONE_DAY)
+    still = list_gaps(clickhouse, settings, day, team_ids, states, may_be_behind=True)
+    return frozenset(row["team_id"] for row in still)
 
 
 def list_gaps(

@@ -21,7 +21,7 @@ from web_analytics.reporting.concern import Concern
 from web_analytics.rules import time_zones
 from web_analytics.rules.cost import Cost, held_by_budget, held_without_approval, total
 from web_analytics.rules.decision import GapCount
-from web_analytics.rules.partitions import ONE_DAY, DateRange, closed_part, newest_first
+from web_analytics.rules.partitions import DateRange, closed_part, newest_first
 from web_analytics.rules.states import COMPLETE, INCONSISTENT, MISSING, STALE
 from web_analytics.settings import MAX_TEAM_BACKFILL_DAYS, Settings
 from web_analytics.tasks.backfill import BackfillIncomplete
@@ -168,10 +168,7 @@ def stage_date(day: str, plan_id: str) -> dict[str, str]:
         wait_while_busy(clickhouse, settings, task, day)
         selected = select_teams(clickhouse, settings).team_ids
         team_ids = selected.intersection(detector.planned_teams(clickhouse, plan_id, partition_date))
-        dates = DateRange(partition_date, partition_date + ONE_DAY)
-        # The plan has refreshed the kept activity, and whoever has built the day since has recorded what they read.
-        still = detector.list_gaps(clickhouse, settings, dates, team_ids, LACKING, may_be_behind=True)
-        lacking = {row["team_id"] for row in still}
+        lacking = detector.left_of_plan(clickhouse, settings, plan_id, partition_date, team_ids, LACKING)
         if not lacking:
             raise AirflowSkipException(f"{day} is complete by now: another run has built it.")
         return lock_and_stage(clickhouse, settings, task, partition_date, lacking)
