@@ -289,6 +289,7 @@ def test_the_page_says_as_of_when_it_knows_the_events(source, days):
     assert datetime.fromisoformat(page["as_of"]) == refreshed
     # the table is seen as it is now, the event that has arrived since is not seen
     assert shown_states(page)[1, two[0]] == ("complete", "complete")
+    assert read(source, view([two[1] - ONE_DAY]))["as_of"] is None
     scanned = Settings.load({"WEB_ANALYTICS_ACTIVITY": "scanned"})
     page = content.read_page(source.clickhouse, scanned, view(two), datetime.now(UTC))
     assert page["as_of"] is None
@@ -296,32 +297,39 @@ def test_the_page_says_as_of_when_it_knows_the_events(source, days):
 
 
 def test_days_that_no_run_has_looked_at_are_unknown(source, days):
+    """As far back as scheduled runs look the page reads the events until one has looked there."""
     newest, before, oldest = days(3)
+    # Today is one day further than the newest closed day, or two.
+    settings = replace(SETTINGS, lookback_days=(datetime.now(UTC).date() - before).days)
     source.enable(1)
     source.visits([1], [newest, before, oldest])
-    build_partition(source.clickhouse, SETTINGS, before, [1])
-    # Before any run has looked, what a page shows is read from the events.
-    page = read(source, view([newest, before, oldest]))
-    assert (page["known_from"], page["totals"]["missing"]) == (None, 4)
-    activity.refresh(source.clickhouse, SETTINGS, DateRange(newest, newest + ONE_DAY))
-    page = read(source, view([newest, before, oldest]))
-    assert shown_states(page) == {
-        (1, newest): ("missing", "missing"),
-        (1, before): ("unknown", "unknown"),
-        (1, oldest): ("unknown", "unknown"),
-    }
-    assert (page["known_from"], page["closed_from"]) == (newest.isoformat(),) * 2
-    assert (page["totals"]["missing"], page["totals"]["oldest_gap"]) == (2, newest.isoformat())
-    assert page["totals"]["unknown"] == 4
-    page = read(source, view([oldest]))
+
+    def shown(*of_days: date, settings: Settings = settings) -> dict:
+        return content.read_page(source.clickhouse, settings, view(of_days), datetime.now(UTC))
+
+    for looked_at in ([], [newest], [before, newest]):
+        if looked_at:
+            needed = DateRange(min(looked_at), newest + ONE_DAY)
+            activity.refresh(source.clickhouse, settings, needed)
+        page = shown(newest, before, oldest)
+        assert shown_states(page) == {
+            (1, newest): ("missing", "missing"),
+            (1, before): ("missing", "missing"),
+            (1, oldest): ("unknown", "unknown"),
+        }
+        assert (page["known_from"], page["closed_from"]) == (before.isoformat(),) * 2
+        assert (page["totals"]["missing"], page["totals"]["oldest_gap"]) == (4, before.isoformat())
+        assert page["totals"]["unknown"] == 2
+    page = shown(oldest)
     assert shown_states(page) == {(1, oldest): ("unknown", "unknown")}
     assert (page["totals"]["missing"], page["totals"]["unknown"]) == (0, 2)
     # A cell that somebody asks about is looked at.
-    cell = content.read_cell(source.clickhouse, SETTINGS, 1, oldest, datetime.now(UTC))
+    cell = content.read_cell(source.clickhouse, settings, 1, oldest, datetime.now(UTC))
     assert [table["state"] for table in cell["tables"]] == ["missing", "missing"]
-    scanned = replace(SETTINGS, activity="scanned")
-    page = content.read_page(source.clickhouse, scanned, view([oldest]), datetime.now(UTC))
-    assert shown_states(page) == {(1, oldest): ("missing", "missing")}
+    scanned = shown(oldest, settings=replace(settings, activity="scanned"))
+    assert shown_states(scanned) == {(1, oldest): ("missing", "missing")}
+    activity.refresh(source.clickhouse, settings, DateRange(oldest, newest + ONE_DAY))
+    assert shown_states(shown(oldest)) == {(1, oldest): ("missing", "missing")}
 
 
 def test_a_cell_has_the_numbers_of_source_and_tables(gapped):

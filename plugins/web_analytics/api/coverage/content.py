@@ -168,10 +168,9 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
 
     Ids are strings: JavaScript's numbers do not hold all of them.
     """
-    # What the newest detection knows of the source: a page is not worth reading the events again. Only where no run has
-    # looked at any yet they are read.
+    # What the newest detection knows of the source: a page is not worth reading the events again.
     known = activity.known_range(clickhouse, settings)
-    known_from = known.known_from if activity.is_kept(settings) and known.known_from else date.min
+    known_from = _known_from(settings, known, now)
     to_be_built = closed_part(view.days, now, settings.settling, settings.partitions_start_date)
     closed = to_be_built.intersect(DateRange(known_from, to_be_built.end))
     enabled = select_teams(clickhouse, settings).team_ids
@@ -221,7 +220,7 @@ def read_page(clickhouse: ClickHouse, settings: Settings, view: View, now: datet
         "closed_from": closed.start.isoformat(),
         "closed_until": closed.end.isoformat(),
         "known_from": None if known_from == date.min else known_from.isoformat(),
-        "as_of": None if known_from == date.min else instant(known.scanned_at),
+        "as_of": _as_of(settings, known, closed),
         "page": view.page,
         "page_size": view.page_size,
         "totals": {
@@ -284,6 +283,21 @@ def _states(
             for name, states in of_team.items():
                 states.update(zip(row["days"], row[f"{name}_states"], strict=True))
     return found
+
+
+def _known_from(settings: Settings, known: activity.KnownRange, now: datetime) -> date:
+    """The first day of which a page tells the state. Days that no run has looked at are read from the events only as far
+    back as scheduled runs look: these will have looked there soon."""
+    if not activity.is_kept(settings):
+        return date.min
+    of_schedule = now.astimezone(UTC).date() - timedelta(days=settings.lookback_days)
+    return min(known.known_from or of_schedule, of_schedule)
+
+
+def _as_of(settings: Settings, known: activity.KnownRange, days: DateRange) -> str | None:
+    """Since when events may have arrived that the page does not know of; None where it has read them all."""
+    knows_any = known.known_from is not None and known.known_from < days.end
+    return instant(known.scanned_at) if activity.is_kept(settings) and knows_any else None
 
 
 def _totals(gaps: Mapping[int, TeamGaps], teams: int, looked_at: int, enabled_teams: int) -> dict[str, Any]:

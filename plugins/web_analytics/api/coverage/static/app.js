@@ -302,8 +302,9 @@ function drawLegend(teams) {
 }
 
 function drawAsOf() {
+  const unknown = data.date_start < data.known_from ? element("strong", {}, ` No run has looked at the days before ${data.known_from}.`) : null;
   if (!data.as_of) {
-    replace("as-of", "Events and tables as they are now.");
+    replace("as-of", "Events and tables as they are now.", unknown);
     return;
   }
   const isOld = Date.now() - Date.parse(data.as_of) > DETECTION_HOURS * 3_600_000;
@@ -313,7 +314,7 @@ function drawAsOf() {
     moment(data.as_of),
     ` (${ago(data.as_of)}), when a run last looked for new ones.`,
     isOld ? [element("strong", {}, " No run has looked since: is "), airflowLink(`/dags/${ofRegion("web_analytics_backfill")}`, ofRegion("web_analytics_backfill")), " paused?"] : null,
-    data.date_start < data.known_from ? element("strong", {}, ` No run has looked at the days before ${data.known_from}.`) : null,
+    unknown,
   );
 }
 
