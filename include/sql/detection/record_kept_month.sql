@@ -1,5 +1,6 @@
 -- Says that the states of a month are kept: from here on they are found there.
--- Parameters: date_start, date_end, version, rules, keep_id, days_kept. External table selected_teams (team_id): that were looked at.
+-- Parameters: date_start, date_end, version, rules, keep_id, days_kept. External table selected_teams (team_id): that
+--   were looked at.
 INSERT INTO web_analytics_kept_months (date_start, date_end, version, rules, keep_id, kept_rows, team_ids, kept_until)
 SELECT
     toDate(%(date_start)s), toDate(%(date_end)s), toUInt64(%(version)s), %(rules)s, %(keep_id)s,

@@ -115,7 +115,7 @@ def keep(
     if not team_ids or not activity.is_kept(settings):
         return []
     # Before anything is looked at: what is written meanwhile makes what is kept worthless, and not wrong.
-    versions = read_versions(clickhouse)
+    versions, rules = read_versions(clickhouse), rules_of(clickhouse, settings, known)
     kept = {
         month.days
         for month in find(clickhouse, settings, days, team_ids, known, versions)
@@ -142,7 +142,7 @@ def keep(
                 "date_start": month.start,
                 "date_end": month.end,
                 "version": versions[month_of(month.start)],
-                "rules": rules_of(clickhouse, settings, known),
+                "rules": rules,
             },
             external_tables=[teams_table(team_ids)],
         )
